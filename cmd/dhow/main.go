@@ -1,0 +1,4 @@
+// Command dhow is the whole product: engine, cluster and command line.
+package main
+
+func main() {}

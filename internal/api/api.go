@@ -1,0 +1,173 @@
+// Package api describes every kind the server serves, as data.
+//
+// A Kind is the whole difference between one resource and another: names,
+// versions, defaults, validation, what an update may change, columns and
+// fields. The verbs are written once, in apiserver, over these descriptions.
+// One folder below this one is a group, one file a kind; package all lists
+// them. This package must not know how kinds are stored or served.
+package api
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+)
+
+// Object is any stored API object: a pointer to a struct of k8s.io/api.
+// Objects handed out by caches and lists are shared: DeepCopy before changing.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Kind describes one resource. All functions get objects of the hub version
+// (Versions[0]) and may be nil. Kinds are immutable once built.
+type Kind struct {
+	Kind       string // "Deployment"
+	Resource   string // "deployments"
+	Singular   string // "deployment"; empty means lower-case Kind
+	ShortNames []string
+	Categories []string // "all"
+	Namespaced bool
+
+	// Versions are all served versions, the preferred one first. Versions[0] is the hub: its Go type
+	// is what is cached, defaulted, validated and stored. Versions may differ in group
+	// (events are served in "" and "events.k8s.io").
+	Versions []Version
+
+	// Verbs that are served; nil means all of
+	// create delete deletecollection get list patch update watch.
+	Verbs []string
+
+	// Default fills what the request left out, as upstream's defaulting functions do. It must be idempotent.
+	Default func(Object)
+	// PrepareCreate resets what a creator may not set (status), before validation.
+	PrepareCreate func(Object)
+	// PrepareUpdate carries over from old what this update may not touch (status, on
+	// a kind with a status subresource), before validation. metadata is done by the server.
+	PrepareUpdate func(obj, old Object)
+	// HasGeneration: metadata.generation starts at 1 and the server bumps it when anything outside
+	// metadata and status changed.
+	HasGeneration bool
+	// Validate checks everything but ObjectMeta, which the server checks with ValidateName.
+	Validate func(Object) field.ErrorList
+	// ValidateUpdate checks only the transition; Validate runs as well.
+	ValidateUpdate func(obj, old Object) field.ErrorList
+	// ValidateName checks metadata.name (prefix: it is a generateName); nil means DNS-1123 subdomain.
+	ValidateName func(name string, prefix bool) []string
+	// Warnings are sent to the client as Warning headers on create and update.
+	Warnings func(obj, old Object) []string
+
+	// CreateOnUpdate: PUT to a name that does not exist creates it.
+	CreateOnUpdate bool
+	// Graceful decides a deletion: the grace period in seconds that obj must be given, 0 to delete at once.
+	// nil means 0. requested is nil when the client did not say.
+	Graceful func(obj Object, requested *int64) int64
+	// DefaultOrphan: dependents are orphaned when the client does not say (replicationcontrollers).
+	DefaultOrphan bool
+
+	Subresources []Subresource
+
+	// Columns of `kubectl get`; Cells returns one cell for each column. nil means Name and Age.
+	// now is the time to count ages from.
+	Columns []metav1.TableColumnDefinition
+	Cells   func(obj Object, now time.Time) []any
+
+	// Fields are the selectable fields beyond metadata.name and metadata.namespace.
+	Fields map[string]func(Object) string
+}
+
+// Version is one served version of a kind.
+type Version struct {
+	Group   string // "" for core
+	Version string // "v1"
+	New     func() Object
+	NewList func() runtime.Object
+	// FromHub and ToHub convert; both nil when this version's Go type is the hub's.
+	FromHub func(Object) (Object, error)
+	ToHub   func(Object) (Object, error)
+}
+
+// GroupVersion of the version.
+func (v Version) GroupVersion() schema.GroupVersion {
+	return schema.GroupVersion{Group: v.Group, Version: v.Version}
+}
+
+// Subresource is one path below an object. Exactly one of Status, Scale and Post is set for those
+// the generic verbs can serve; the rest (log, exec, proxy …) are connected by name in apiserver.
+type Subresource struct {
+	Name  string   // "status"
+	Verbs []string // "get", "update", "patch", "create"
+	// Body is the kind of the request and answer when it is not the parent's.
+	Body *schema.GroupVersionKind
+
+	// Prepare makes an update of the parent through this subresource (status, resize, ephemeralcontainers,
+	// approval, finalize): it carries over from old everything that this subresource may not change.
+	Prepare func(obj, old Object)
+	// Validate checks such an update.
+	Validate func(obj, old Object) field.ErrorList
+
+	// Scale reads and writes autoscaling/v1 Scale.
+	Scale *Scale
+}
+
+// Scale maps a kind to autoscaling/v1 Scale. Selector is the string form.
+type Scale struct {
+	Get func(Object) *autoscalingv1.Scale // metadata is filled in by the server
+	Set func(obj Object, replicas int32)
+}
+
+// Hub is the version that is cached and stored.
+func (k *Kind) Hub() Version { return k.Versions[0] }
+
+// GroupResource of the hub version.
+func (k *Kind) GroupResource() schema.GroupResource {
+	return schema.GroupResource{Group: k.Hub().Group, Resource: k.Resource}
+}
+
+// GroupVersionKind of the hub version.
+func (k *Kind) GroupVersionKind() schema.GroupVersionKind {
+	return k.Hub().GroupVersion().WithKind(k.Kind)
+}
+
+// Registry finds kinds. It is immutable and safe for concurrent use.
+type Registry struct {
+	kinds      []*Kind
+	byResource map[schema.GroupResource]*Kind
+	byKind     map[schema.GroupKind]*Kind
+}
+
+// NewRegistry indexes kinds. Two kinds with one name are a programming error and panic.
+func NewRegistry(kinds []*Kind) *Registry {
+	r := &Registry{kinds, map[schema.GroupResource]*Kind{}, map[schema.GroupKind]*Kind{}}
+	for _, k := range kinds {
+		groups := map[string]bool{}
+		for _, v := range k.Versions {
+			if groups[v.Group] {
+				continue
+			}
+			groups[v.Group] = true
+			gr, gk := schema.GroupResource{Group: v.Group, Resource: k.Resource}, schema.GroupKind{Group: v.Group, Kind: k.Kind}
+			if r.byResource[gr] != nil {
+				panic(fmt.Sprintf("api: %s registered twice", gr))
+			}
+			r.byResource[gr], r.byKind[gk] = k, k
+		}
+	}
+	return r
+}
+
+// Kinds in the order of their registration.
+func (r *Registry) Kinds() []*Kind { return r.kinds }
+
+// Resource finds by group and plural; nil when there is none.
+func (r *Registry) Resource(gr schema.GroupResource) *Kind { return r.byResource[gr] }
+
+// Kind finds by group and kind; nil when there is none.
+func (r *Registry) Kind(gk schema.GroupKind) *Kind { return r.byKind[gk] }
