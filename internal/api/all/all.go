@@ -1,0 +1,96 @@
+// Package all lists every kind the server serves, one line a kind.
+package all
+
+import (
+	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/api/admissionregistration"
+	"github.com/dhow-project/dhow/internal/api/apiextensions"
+	"github.com/dhow-project/dhow/internal/api/apps"
+	"github.com/dhow-project/dhow/internal/api/authentication"
+	"github.com/dhow-project/dhow/internal/api/authorization"
+	"github.com/dhow-project/dhow/internal/api/autoscaling"
+	"github.com/dhow-project/dhow/internal/api/batch"
+	"github.com/dhow-project/dhow/internal/api/certificates"
+	"github.com/dhow-project/dhow/internal/api/coordination"
+	"github.com/dhow-project/dhow/internal/api/core"
+	"github.com/dhow-project/dhow/internal/api/discovery"
+	"github.com/dhow-project/dhow/internal/api/flowcontrol"
+	"github.com/dhow-project/dhow/internal/api/networking"
+	"github.com/dhow-project/dhow/internal/api/node"
+	"github.com/dhow-project/dhow/internal/api/policy"
+	"github.com/dhow-project/dhow/internal/api/rbac"
+	"github.com/dhow-project/dhow/internal/api/resource"
+	"github.com/dhow-project/dhow/internal/api/scheduling"
+	"github.com/dhow-project/dhow/internal/api/storage"
+)
+
+// Kinds describes every built-in kind. Each call builds the list anew (cheaply).
+func Kinds() []*api.Kind {
+	return []*api.Kind{
+		core.Pod(),
+		core.PodTemplate(),
+		core.ReplicationController(),
+		core.Service(),
+		core.Endpoints(),
+		core.Node(),
+		core.Namespace(),
+		core.ConfigMap(),
+		core.Secret(),
+		core.ServiceAccount(),
+		core.PersistentVolume(),
+		core.PersistentVolumeClaim(),
+		core.LimitRange(),
+		core.ResourceQuota(),
+		core.ComponentStatus(),
+		core.Binding(),
+		core.Event(),
+		apps.Deployment(),
+		apps.ReplicaSet(),
+		apps.StatefulSet(),
+		apps.DaemonSet(),
+		apps.ControllerRevision(),
+		batch.Job(),
+		batch.CronJob(),
+		autoscaling.HorizontalPodAutoscaler(),
+		policy.PodDisruptionBudget(),
+		networking.Ingress(),
+		networking.IngressClass(),
+		networking.NetworkPolicy(),
+		networking.ServiceCIDR(),
+		networking.IPAddress(),
+		discovery.EndpointSlice(),
+		coordination.Lease(),
+		rbac.Role(),
+		rbac.RoleBinding(),
+		rbac.ClusterRole(),
+		rbac.ClusterRoleBinding(),
+		storage.StorageClass(),
+		storage.VolumeAttachment(),
+		storage.CSIDriver(),
+		storage.CSINode(),
+		storage.CSIStorageCapacity(),
+		storage.VolumeAttributesClass(),
+		scheduling.PriorityClass(),
+		node.RuntimeClass(),
+		certificates.CertificateSigningRequest(),
+		admissionregistration.ValidatingWebhookConfiguration(),
+		admissionregistration.MutatingWebhookConfiguration(),
+		admissionregistration.ValidatingAdmissionPolicy(),
+		admissionregistration.ValidatingAdmissionPolicyBinding(),
+		admissionregistration.MutatingAdmissionPolicy(),
+		admissionregistration.MutatingAdmissionPolicyBinding(),
+		flowcontrol.FlowSchema(),
+		flowcontrol.PriorityLevelConfiguration(),
+		resource.DeviceClass(),
+		resource.ResourceClaim(),
+		resource.ResourceClaimTemplate(),
+		resource.ResourceSlice(),
+		authentication.TokenReview(),
+		authentication.SelfSubjectReview(),
+		authorization.SubjectAccessReview(),
+		authorization.SelfSubjectAccessReview(),
+		authorization.LocalSubjectAccessReview(),
+		authorization.SelfSubjectRulesReview(),
+		apiextensions.CustomResourceDefinition(),
+	}
+}

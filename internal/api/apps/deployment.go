@@ -1,0 +1,32 @@
+package apps
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/api/kit"
+)
+
+// Deployment of the group apps.
+func Deployment() *api.Kind {
+	halves := kit.Split(
+		func(o *appsv1.Deployment) *appsv1.DeploymentSpec { return &o.Spec },
+		func(o *appsv1.Deployment) *appsv1.DeploymentStatus { return &o.Status })
+	return &api.Kind{
+		Kind: "Deployment", Resource: "deployments",
+		ShortNames:    []string{"deploy"},
+		Categories:    []string{"all"},
+		Namespaced:    true,
+		Versions:      []api.Version{kit.Served[appsv1.Deployment, appsv1.DeploymentList](appsv1.SchemeGroupVersion)},
+		HasGeneration: true,
+		PrepareCreate: halves.ClearStatus,
+		PrepareUpdate: halves.KeepStatus,
+		Subresources: []api.Subresource{
+			halves.StatusSub(),
+			kit.ScaleSub(
+				func(o *appsv1.Deployment) **int32 { return &o.Spec.Replicas },
+				func(o *appsv1.Deployment) (int32, *metav1.LabelSelector) { return o.Status.Replicas, o.Spec.Selector }),
+		},
+	}
+}
