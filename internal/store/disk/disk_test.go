@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dhow-project/dhow/internal/store"
 	"github.com/dhow-project/dhow/internal/store/disk"
+	"github.com/dhow-project/dhow/internal/store/storetest"
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
@@ -152,4 +154,8 @@ func BenchmarkCreate(b *testing.B) {
 			})
 		})
 	}
+}
+
+func TestDisk(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, filepath.Join(t.TempDir(), "store.db")) })
 }

@@ -11,27 +11,23 @@ import (
 	"github.com/tidwall/btree"
 
 	"github.com/dhow-project/dhow/internal/store"
+	"github.com/dhow-project/dhow/internal/store/history"
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
-
-// history is how many events a watch may lag behind or resume over.
-const history = 16384
 
 // Store keeps everything in one ordered tree. Use New.
 type Store struct {
 	mu       sync.RWMutex
 	tree     *btree.BTreeG[store.Entry]
 	revision int64
-	events   []store.Event // the newest, oldest first; at most 2*history
-	floor    int64         // revisions ≤ floor are no longer in events
-	wake     chan struct{} // closed and replaced by every write
+	history  *history.Log
 	closed   bool
 }
 
 // New makes an empty store.
 func New() *Store {
 	less := func(a, b store.Entry) bool { return a.Key < b.Key }
-	return &Store{tree: btree.NewBTreeGOptions(less, btree.Options{NoLocks: true}), wake: make(chan struct{})}
+	return &Store{tree: btree.NewBTreeGOptions(less, btree.Options{NoLocks: true}), history: history.New(0)}
 }
 
 // Revision implements store.Store.
@@ -141,19 +137,13 @@ func (s *Store) write(key string, plan func(store.Entry, bool) (store.Event, err
 	} else {
 		s.tree.Set(ev.Entry)
 	}
-	s.remember(ev)
-	close(s.wake)
-	s.wake = make(chan struct{})
+	s.history.Append(ev)
 	return ev.Entry, nil
 }
 
-// remember appends to history and halves it now and then, so that the cost of moving is spread.
-func (s *Store) remember(ev store.Event) {
-	if len(s.events) == 2*history {
-		s.floor = s.events[history-1].Entry.Revision
-		s.events = append(make([]store.Event, 0, 2*history), s.events[history:]...)
-	}
-	s.events = append(s.events, ev)
+// Watch implements store.Store.
+func (s *Store) Watch(ctx context.Context, prefix string, after int64) (store.Watch, error) {
+	return s.history.Watch(ctx, prefix, after)
 }
 
 // Close implements store.Store.
@@ -163,8 +153,7 @@ func (s *Store) Close() error {
 	if !s.closed {
 		s.closed = true
 		s.tree.Clear()
-		s.events = nil
-		close(s.wake)
+		s.history.Close(store.Closed())
 	}
 	return nil
 }
