@@ -41,6 +41,8 @@ type Kind struct {
 	// (events are served in "" and "events.k8s.io").
 	Versions []Version
 
+	// Virtual kinds (reviews, bindings) are answered and never stored; Verbs says how.
+	Virtual bool
 	// Verbs that are served; nil means all of
 	// create delete deletecollection get list patch update watch.
 	Verbs []string
