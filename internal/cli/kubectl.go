@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dhow-project/dhow/internal/config"
+)
+
+// kubectl runs the real kubectl against this cluster, unless the user points it elsewhere. The cluster's own
+// flags are understood in front: dhow kubectl --name test get pods is kubectl's business, dhow --name test kubectl ours.
+func (a *app) kubectl(args []string) int {
+	if os.Getenv("KUBECONFIG") == "" && !pointsElsewhere(args) {
+		if c, err := (config.Config{}).Complete(); err == nil {
+			if path := c.Places().Kubeconfig(); readable(path) {
+				args = append([]string{"--kubeconfig", path}, args...)
+			}
+		}
+	}
+	return a.host.Kubectl(args)
+}
+
+func pointsElsewhere(args []string) bool {
+	for _, arg := range args {
+		switch {
+		case arg == "--":
+			return false
+		case hasFlag(arg, "--kubeconfig"), hasFlag(arg, "--context"), hasFlag(arg, "--server"), arg == "-s":
+			return true
+		}
+	}
+	return false
+}
+
+func hasFlag(arg, flag string) bool {
+	return arg == flag || len(arg) > len(flag) && arg[:len(flag)+1] == flag+"="
+}
+
+func readable(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
+}
+
+// kubectlHelp makes the command show up in help and completion; Main runs it before cobra sees its flags.
+func (a *app) kubectlHelp() *cobra.Command {
+	return &cobra.Command{
+		Use: "kubectl", Short: "kubectl, for this cluster", DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error { return a.code(a.kubectl(args)) },
+	}
+}
+
+func (a *app) ociHelp() *cobra.Command {
+	return &cobra.Command{
+		Use: "oci", Short: "The OCI runtime, with runc's commands", DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error { return a.code(a.host.OCI(args)) },
+	}
+}
+
+func (a *app) code(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &exitError{code: code}
+}

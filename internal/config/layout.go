@@ -1,0 +1,70 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/dhow-project/dhow/internal/x/fault"
+)
+
+// Layout is where a cluster keeps what. Data survives a reboot, Run does not.
+type Layout struct{ Data, Run string }
+
+// Places of the cluster that c describes; c is complete.
+func (c Config) Places() Layout {
+	return Layout{Data: c.DataDir, Run: filepath.Join("/run/dhow", c.Name)}
+}
+
+func (l Layout) Settings() string   { return filepath.Join(l.Data, "cluster.yaml") }
+func (l Layout) Store() string      { return filepath.Join(l.Data, "store", "store.db") }
+func (l Layout) PKI() string        { return filepath.Join(l.Data, "pki") }
+func (l Layout) Engine() string     { return filepath.Join(l.Data, "engine") }
+func (l Layout) Node() string       { return filepath.Join(l.Data, "node") }
+func (l Layout) Logs() string       { return filepath.Join(l.Data, "logs") }
+func (l Layout) DaemonLog() string  { return filepath.Join(l.Data, "dhow.log") }
+func (l Layout) Kubeconfig() string { return filepath.Join(l.Data, "kubeconfig") }
+func (l Layout) Volumes() string    { return filepath.Join(l.Data, "volumes") }
+func (l Layout) Socket() string     { return filepath.Join(l.Run, "engine.sock") }
+func (l Layout) Network() string    { return filepath.Join(l.Run, "network") }
+func (l Layout) Lock() string       { return filepath.Join(l.Run, "lock") }
+func (l Layout) Running() string    { return filepath.Join(l.Run, "daemon.json") }
+
+// Running is what a daemon says about itself while it runs.
+type Running struct {
+	PID     int       `json:"pid"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+	Ready   time.Time `json:"ready,omitzero"`
+	URL     string    `json:"url"`
+	Context string    `json:"context"`
+	Node    string    `json:"node"`
+	Data    string    `json:"data"`
+}
+
+// ReadRunning reads it; NotFound when there is none. The process may be gone all the same.
+func (l Layout) ReadRunning() (Running, error) {
+	var r Running
+	raw, err := os.ReadFile(l.Running())
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, fault.New(fault.NotFound, "no cluster is running here")
+	}
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(raw, &r)
+}
+
+// Step is one thing that was done on the way up or down.
+type Step struct {
+	Name string        `json:"name"`
+	Took time.Duration `json:"took"`
+	// Note is shown behind the name: an address, a count.
+	Note string `json:"note,omitempty"`
+	// Ready marks the last step of a start; Error ends it.
+	Ready bool   `json:"ready,omitempty"`
+	Error string `json:"error,omitempty"`
+}

@@ -1,0 +1,211 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/client"
+	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/node/follow"
+	"github.com/dhow-project/dhow/internal/node/pod"
+	"github.com/dhow-project/dhow/internal/x/run"
+)
+
+// pods gives every pod bound to the node a worker and tells it what changed.
+type pods struct {
+	n    *Node
+	deps pod.Deps
+	wg   sync.WaitGroup
+	ctx  context.Context
+
+	mu      sync.Mutex
+	workers map[types.UID]*entry
+	owner   map[string]*pod.Worker // by sandbox id
+	found   found
+}
+
+// entry is one pod's worker and the newest version of the pod.
+type entry struct {
+	*pod.Worker
+	api      *corev1.Pod
+	admitted bool
+}
+
+func newPods(n *Node) *pods {
+	p := &pods{n: n, workers: map[types.UID]*entry{}, owner: map[string]*pod.Worker{}}
+	return p
+}
+
+// run: listen to the engine, find what runs, then follow the API.
+func (p *pods) run(ctx context.Context) error {
+	g := run.New(ctx)
+	ctx = g.Context()
+	p.ctx = ctx
+	events, err := p.n.cfg.Engine.Events(ctx)
+	if err != nil {
+		return fmt.Errorf("subscribe to engine events: %w", err)
+	}
+	if err := p.adopt(ctx); err != nil {
+		return err
+	}
+	p.deps = p.n.deps(ctx, g)
+	conn := p.n.cfg.Conn
+	f := follow.New(conn, p.n.log, follow.Options{
+		Kind:    client.KindOf[*corev1.Pod](conn.Registry()),
+		Fields:  "spec.nodeName=" + p.n.cfg.Name,
+		Changed: p.changed,
+	})
+	g.Go("follow pods", f.Run)
+	g.Go("read engine events", func(ctx context.Context) error { return p.listen(ctx, events) })
+	g.Go("remove orphans", func(ctx context.Context) error {
+		select {
+		case <-f.Synced():
+			p.removeOrphans(ctx)
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	err = g.Wait()
+	p.wg.Wait()
+	return err
+}
+
+// changed gets every change of a pod of this node.
+func (p *pods) changed(old, new api.Object) {
+	if new == nil {
+		p.gone(old.(*corev1.Pod).UID)
+		return
+	}
+	api := new.(*corev1.Pod)
+	p.mu.Lock()
+	e := p.workers[api.UID]
+	if e == nil {
+		e = p.add(api)
+		p.mu.Unlock()
+		return
+	}
+	e.api = api
+	p.mu.Unlock()
+	e.Update(api)
+}
+
+func (p *pods) gone(uid types.UID) {
+	p.mu.Lock()
+	e := p.workers[uid]
+	p.mu.Unlock()
+	if e != nil {
+		e.Gone()
+	}
+}
+
+// add makes a pod's worker and decides whether the node takes it; p.mu is held.
+func (p *pods) add(api *corev1.Pod) *entry {
+	sandboxes, containers := p.found.take(string(api.UID))
+	e := &entry{api: api}
+	e.Worker = pod.NewWorker(p.ctx, &p.wg, &p.deps, api, sandboxes, containers, func() { p.drop(api.UID) })
+	p.workers[api.UID] = e
+	for _, s := range sandboxes {
+		p.owner[s.ID] = e.Worker
+	}
+	switch {
+	case api.DeletionTimestamp != nil, finished(api):
+	case len(containers) > 0 || api.Status.StartTime != nil:
+		e.admitted = true
+	default:
+		if reason, msg := p.admit(api); reason != "" {
+			e.Reject(reason, msg)
+			return e
+		}
+		e.admitted = true
+		e.Admit(time.Now())
+		return e
+	}
+	e.Post(nil)
+	return e
+}
+
+func finished(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}
+
+func (p *pods) drop(uid types.UID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.workers[uid]; e != nil {
+		e.Close()
+		delete(p.workers, uid)
+	}
+}
+
+// listen hands engine events to the workers they concern.
+func (p *pods) listen(ctx context.Context, events <-chan engine.Event) error {
+	for ev := range events {
+		switch ev.Type {
+		case engine.ContainerDied, engine.ContainerRemoved, engine.SandboxStopped, engine.SandboxRemoved:
+			p.tell(ev)
+		case engine.Lost:
+			p.refreshAll(ctx)
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("engine event stream ended")
+}
+
+func (p *pods) tell(ev engine.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.owner[ev.SandboxID]
+	switch {
+	case w == nil:
+	case ev.Container != "":
+		w.Touch(ev.Container)
+	default:
+		w.TouchSandbox(ev.SandboxID)
+	}
+}
+
+// own remembers whose a sandbox is; w nil forgets it.
+func (p *pods) own(sandbox string, w *pod.Worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w == nil {
+		delete(p.owner, sandbox)
+	} else {
+		p.owner[sandbox] = w
+	}
+}
+
+// refreshAll makes every worker look again, after events were lost.
+func (p *pods) refreshAll(context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.workers {
+		e.TouchAll()
+	}
+}
+
+// list is every pod of the node, in no order.
+func (p *pods) list() []*corev1.Pod {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make([]*corev1.Pod, 0, len(p.workers))
+	for _, e := range p.workers {
+		out = append(out, e.api)
+	}
+	return out
+}
+
+// LogDir is where a pod's containers log: <ns>_<name>_<uid>.
+func (n *Node) LogDir(pod metav1.Object) string {
+	return filepath.Join(n.cfg.LogDir, pod.GetNamespace()+"_"+pod.GetName()+"_"+string(pod.GetUID()))
+}
