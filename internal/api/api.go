@@ -59,6 +59,8 @@ type Kind struct {
 	HasGeneration bool
 	// Validate checks everything but ObjectMeta, which the server checks with ValidateName.
 	Validate func(Object) field.ErrorList
+	// ValidateCreate checks what only new objects may not have; Validate runs as well.
+	ValidateCreate func(Object) field.ErrorList
 	// ValidateUpdate checks only the transition; Validate runs as well.
 	ValidateUpdate func(obj, old Object) field.ErrorList
 	// ValidateName checks metadata.name (prefix: it is a generateName); nil means DNS-1123 subdomain.

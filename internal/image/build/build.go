@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/dhow-project/dhow/internal/image"
-	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
 // Options of one build.
@@ -90,9 +89,4 @@ type Mount struct {
 	ReadOnly bool
 	Size     int64
 	Mode     uint32
-}
-
-// Build makes the image, tags it and returns it.
-func Build(ctx context.Context, o Options) (image.Image, error) {
-	return image.Image{}, fault.New(fault.Unsupported, "not there yet")
 }

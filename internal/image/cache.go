@@ -1,0 +1,56 @@
+package image
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/dhow-project/dhow/internal/image/filehash"
+	"github.com/opencontainers/go-digest"
+)
+
+// cacheRecord is keyed by what a build step depends on; Layer is what it made, "" for nothing.
+type cacheRecord struct {
+	Layer digest.Digest `json:",omitempty"`
+	Used  time.Time
+}
+
+// CacheGet finds the layer that a build step with this key made. A layer that is gone is no hit; one that is there
+// is held by lease.
+func (s *Store) CacheGet(lease *Lease, key string) (digest.Digest, bool) {
+	s.mu.RLock()
+	r, ok := s.t.cache.m[key]
+	s.mu.RUnlock()
+	if !ok || r.Layer == "" {
+		return "", ok
+	}
+	lease.Hold(r.Layer)
+	_, ok = s.layer(r.Layer)
+	return r.Layer, ok
+}
+
+// CachePut remembers it. The layer stays until PruneCache.
+func (s *Store) CachePut(key string, layer digest.Digest) error {
+	return s.update(func(c *change) error {
+		return put(c, &s.t.cache, key, cacheRecord{Layer: layer, Used: time.Now()})
+	})
+}
+
+// PruneCache forgets all build steps; Prune then frees their layers.
+func (s *Store) PruneCache() error {
+	return s.update(func(c *change) error {
+		for k := range s.t.cache.m {
+			if err := del(c, &s.t.cache, k); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// FileHashes remembers the digests of build contexts' files.
+func (s *Store) FileHashes() *filehash.Cache { return s.hashes }
+
+// CacheMountDir is where RUN --mount=type=cache with this id keeps its files.
+func (s *Store) CacheMountDir(id string) string {
+	return filepath.Join(s.dir, "cache", digest.FromString(id).Encoded()[:32])
+}
