@@ -44,7 +44,7 @@ type Config struct {
 type Scheduler struct {
 	Config
 	pods     client.Client[*corev1.Pod]
-	podCache *client.Cache[*corev1.Pod]
+	podCache client.Cache[*corev1.Pod]
 
 	mu      sync.Mutex
 	changes []func()

@@ -153,9 +153,13 @@ func (e *Engine) Info(context.Context) (engine.Info, error) {
 }
 
 // Events is engine.Engine's.
-func (e *Engine) Events(ctx context.Context) (<-chan engine.Event, error) { return e.events.subscribe(ctx), nil }
+func (e *Engine) Events(ctx context.Context) (<-chan engine.Event, error) {
+	return e.events.subscribe(ctx), nil
+}
 
 func (e *Engine) sandboxRoot() string   { return filepath.Join(e.cfg.Dir, "sandboxes") }
 func (e *Engine) containerRoot() string { return filepath.Join(e.cfg.Dir, "containers") }
 
-func unknown(what, id string) error { return fault.New(fault.NotFound, "%s %s is not known here", what, id) }
+func unknown(what, id string) error {
+	return fault.New(fault.NotFound, "%s %s is not known here", what, id)
+}

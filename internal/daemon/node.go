@@ -1,0 +1,132 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/client"
+	"github.com/dhow-project/dhow/internal/controller"
+	controllers "github.com/dhow-project/dhow/internal/controller/all"
+	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/engine/local"
+	"github.com/dhow-project/dhow/internal/image"
+	"github.com/dhow-project/dhow/internal/node"
+	"github.com/dhow-project/dhow/internal/scheduler"
+	"github.com/dhow-project/dhow/internal/service/dns"
+	"github.com/dhow-project/dhow/internal/service/proxy"
+)
+
+const clusterDomain = "cluster.local"
+
+func (d *daemon) openEngine(ctx context.Context) (string, error) {
+	e, err := openEngine(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	d.engine = e
+	d.onStop(e.Close)
+	return "", nil
+}
+
+func openEngine(ctx context.Context, d *daemon) (*local.Engine, error) {
+	return local.Open(ctx, local.Config{
+		Name: d.config.Name, Dir: d.layout.Engine(), NetworkDir: d.layout.Network(),
+		PodCIDRs: []netip.Prefix{d.podRange()}, Version: Version,
+		Registries: image.Registries{
+			Mirrors: d.config.Registries.Mirrors, Insecure: d.config.Registries.Insecure, CA: d.config.Registries.CA,
+		},
+		DNS: hostDNS,
+		Log: d.log,
+	})
+}
+
+func (d *daemon) makeCaches(context.Context) (string, error) {
+	d.caches = client.NewCaches(d.conn, d.log)
+	d.nodes = client.CacheOf[*corev1.Node](d.caches)
+	d.nodeChanged = make(chan struct{}, 1)
+	d.nodes.Subscribe(func(_, _ *corev1.Node) {
+		select {
+		case d.nodeChanged <- struct{}{}:
+		default:
+		}
+	})
+	return "", nil
+}
+
+func (d *daemon) recorder(component string) *client.Recorder {
+	r := client.NewRecorder(d.conn, component, d.config.NodeName, d.log)
+	d.live("events of "+component, r.Run)
+	return r
+}
+
+func (d *daemon) startScheduler(context.Context) (string, error) {
+	s := scheduler.New(scheduler.Config{Conn: d.conn, Caches: d.caches, Recorder: d.recorder(scheduler.Name), Log: d.log})
+	d.live("scheduler", s.Run)
+	return "", nil
+}
+
+// dnsObjects are the Service that pods have in their resolv.conf, with the bridge as its endpoint.
+func (d *daemon) dnsObjects() []api.Object {
+	meta := metav1.ObjectMeta{
+		Namespace: "kube-system", Name: "kube-dns",
+		Labels: map[string]string{"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS", "kubernetes.io/cluster-service": "true"},
+	}
+	ip := d.dnsIP().String()
+	service := &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{ClusterIP: ip, ClusterIPs: []string{ip}, Type: corev1.ServiceTypeClusterIP}}
+	slice := &discoveryv1.EndpointSlice{ObjectMeta: meta, AddressType: discoveryv1.AddressTypeIPv4}
+	slice.Labels = map[string]string{discoveryv1.LabelServiceName: meta.Name, discoveryv1.LabelManagedBy: "dhow"}
+	ready := true
+	slice.Endpoints = []discoveryv1.Endpoint{{
+		Addresses:  []string{d.engine.Gateway()[0].String()},
+		Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: &ready},
+	}}
+	for _, p := range []struct {
+		name     string
+		protocol corev1.Protocol
+	}{{"dns", corev1.ProtocolUDP}, {"dns-tcp", corev1.ProtocolTCP}} {
+		port := int32(53)
+		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{Name: p.name, Protocol: p.protocol, Port: port, TargetPort: intstr.FromInt32(port)})
+		slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: &p.name, Protocol: &p.protocol, Port: &port})
+	}
+	return []api.Object{service, slice}
+}
+
+// hostDNS is what plain containers get: the host's own servers, unless only the host can reach them.
+func hostDNS() engine.DNS { return dns.HostResolvers() }
+
+func (d *daemon) nodeAddresses() []net.IP {
+	if ip := primaryIP(); ip != nil {
+		return []net.IP{ip}
+	}
+	return []net.IP{d.engine.Gateway()[0].AsSlice()}
+}
+
+// primaryIP is the address this host would use towards the world. Nothing is sent: connecting a UDP socket only asks the routes.
+func primaryIP() net.IP {
+	c, err := net.Dial("udp4", "192.0.2.1:9")
+	if err != nil {
+		return nil
+	}
+	defer c.Close()
+	a, ok := c.LocalAddr().(*net.UDPAddr)
+	if !ok || a.IP.IsLoopback() {
+		return nil
+	}
+	return a.IP
+}
+
+var (
+	_ = fmt.Sprint
+	_ = proxy.TableName
+	_ = node.New
+	_ = controller.New
+	_ = controllers.List
+)
