@@ -54,7 +54,25 @@ func (m *Manager) repairBridge(link netlink.Link) error {
 	if err := m.bridgeAddresses(link); err != nil {
 		return err
 	}
-	return m.host.LinkSetUp(link)
+	if err := m.host.LinkSetUp(link); err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	return m.virtualRoutes(link)
+}
+
+func (m *Manager) virtualRoutes(link netlink.Link) error {
+	for _, v := range m.cfg.Virtual {
+		for _, gw := range m.ipam.gateways() {
+			if gw.Is4() != v.Addr().Is4() {
+				continue
+			}
+			r := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(v.Masked()), Src: gw.AsSlice(), Scope: netlink.SCOPE_LINK}
+			if err := m.host.RouteReplace(r); err != nil {
+				return fmt.Errorf("add route to %s: %w", v, err)
+			}
+		}
+	}
+	return nil
 }
 
 func (m *Manager) bridgeAddresses(link netlink.Link) error {

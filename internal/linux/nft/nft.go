@@ -37,10 +37,11 @@ type Set struct {
 }
 
 // Element of a set. Key and Value are made with the Append functions. Goto is
-// the chain of a verdict map's element; DropVerdict drops.
+// the chain of a verdict map's element; Drop drops.
 type Element struct {
 	Key, Value []byte
 	Goto       string
+	Drop       bool
 	Timeout    time.Duration
 }
 
@@ -133,12 +134,7 @@ func (c *Conn) Replace(t Table) error {
 	for _, s := range t.Sets {
 		b.AddSet(s)
 	}
-	for _, ch := range t.Chains {
-		b.addChain(ch)
-	}
-	for _, ch := range t.Chains {
-		b.addRules(ch)
-	}
+	b.AddChains(t.Chains)
 	for _, s := range t.Sets {
 		b.Add(s, s.Elements)
 	}
@@ -230,10 +226,14 @@ func (b *Batch) AddSet(s Set) {
 	b.fail(b.nl.AddSet(n, nil))
 }
 
-// AddChain adds a chain with its rules.
-func (b *Batch) AddChain(c Chain) {
-	b.addChain(c)
-	b.addRules(c)
+// AddChains adds chains with their rules; they may refer to each other.
+func (b *Batch) AddChains(cs []Chain) {
+	for _, c := range cs {
+		b.addChain(c)
+	}
+	for _, c := range cs {
+		b.addRules(c)
+	}
 }
 
 func (b *Batch) chain(c Chain) *nftables.Chain {
@@ -258,11 +258,14 @@ func (b *Batch) addRules(c Chain) {
 	}
 }
 
-// DeleteChain removes a chain that no element refers to any more.
-func (b *Batch) DeleteChain(name string) {
-	c := &nftables.Chain{Table: b.table, Name: name}
-	b.nl.FlushChain(c)
-	b.nl.DelChain(c)
+// DeleteChains removes chains that nothing else refers to any more; they may refer to each other.
+func (b *Batch) DeleteChains(names []string) {
+	for _, name := range names {
+		b.nl.FlushChain(&nftables.Chain{Table: b.table, Name: name})
+	}
+	for _, name := range names {
+		b.nl.DelChain(&nftables.Chain{Table: b.table, Name: name})
+	}
 }
 
 // An attribute is at most 64 KiB, so elements travel in portions.
@@ -286,8 +289,11 @@ func (b *Batch) each(s Set, elements []Element, do func(*nftables.Set, []nftable
 		out := make([]nftables.SetElement, len(some))
 		for i, e := range some {
 			out[i] = nftables.SetElement{Key: e.Key, Val: e.Value, Timeout: e.Timeout}
-			if s.Verdicts && e.Goto != "" {
+			switch {
+			case e.Goto != "":
 				out[i].VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: e.Goto}
+			case e.Drop:
+				out[i].VerdictData = &expr.Verdict{Kind: expr.VerdictDrop}
 			}
 		}
 		b.fail(do(n, out))
