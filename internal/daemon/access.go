@@ -37,7 +37,7 @@ func (d *daemon) writeKubeconfig(context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	access := pki.Access{Name: contextName(d.config), Server: d.url(), CA: pki.EncodeCert(d.keys.CA.Cert), Cert: cert, Key: key}
+	access := pki.Access{Name: contextName(d.config), Server: d.url(), CA: d.keys.CA.PEM, Cert: cert, Key: key}
 	own, err := pki.Kubeconfig(access)
 	if err != nil {
 		return "", err

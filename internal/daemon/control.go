@@ -186,7 +186,7 @@ func (d *daemon) url() string {
 // ensureObjects makes the objects that a cluster cannot be without, side by side where they do not need each
 // other, so that they share commits.
 func (d *daemon) ensureObjects(ctx context.Context) (string, error) {
-	caPEM := pki.EncodeCert(d.keys.CA.Cert)
+	caPEM := d.keys.CA.PEM
 	system := admission.SystemObjects(admission.System{
 		ServiceRanges: []netip.Prefix{d.serviceRange()},
 		Addresses:     d.engine.Gateway()[:1],

@@ -29,7 +29,7 @@ const binders = 64
 
 // Recorder writes events; client.Recorder is one.
 type Recorder interface {
-	Event(about api.Object, eventType, reason, message string)
+	Event(about api.Object, eventType, reason, format string, args ...any)
 }
 
 // Config of a scheduler. All fields are needed.
