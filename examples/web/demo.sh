@@ -28,16 +28,18 @@ deploy() { k apply -f examples/web/1-web.yaml -f examples/web/2-job.yaml; k -n w
 ask() { k -n web get pods -o wide; examples/web/bin/web get "$(url)"; }
 job() { k -n web wait --for=condition=complete job/hello --timeout=60s; k -n web logs job/hello; }
 
-# crash kills a container's process from the host and waits for the restart to be counted.
+# crash kills a container's process from the host and waits until its restart was counted.
 crash() {
-	pod=$(k -n web get pods -l app=web -o 'jsonpath={.items[0].metadata.name}')
-	pid=$(pgrep -o -x web)
-	echo "kill -9 $pid"
-	kill -9 "$pid"
-	until [ "$(k -n web get pods -l app=web -o 'jsonpath={range .items[*]}{.status.containerStatuses[0].restartCount}{"\n"}{end}' | sort -rn | head -1)" -gt 0 ]; do
-		k -n web get pods -l app=web --watch-only --request-timeout=1s >/dev/null 2>&1 || true
+	for pid in $(pgrep -x web); do
+		pod=$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^HOSTNAME=\(web-.*\)/\1/p')
+		[ -z "$pod" ] || break
 	done
-	k -n web wait --for=condition=ready pod -l app=web --timeout=60s >/dev/null
+	count='{.status.containerStatuses[0].restartCount}'
+	before=$(k -n web get pod "$pod" -o "jsonpath=$count")
+	echo "kill -9 $pid  (pod $pod)"
+	kill -9 "$pid"
+	k -n web wait "--for=jsonpath=$count=$((before + 1))" "pod/$pod" --timeout=60s
+	k -n web wait --for=condition=ready "pod/$pod" --timeout=60s
 	k -n web get pods -l app=web
 }
 

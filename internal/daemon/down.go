@@ -8,11 +8,12 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/dhow-project/dhow/internal/config"
+	"github.com/dhow-project/dhow/internal/linux/mount"
+	"github.com/dhow-project/dhow/internal/linux/pidfd"
 	"github.com/dhow-project/dhow/internal/pki"
 	"github.com/dhow-project/dhow/internal/service/proxy"
+	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
 // Down stops a cluster, whether its daemon runs or not: the process, its containers, and all it made on
@@ -49,34 +50,27 @@ func (d *daemon) stopProcess(ctx context.Context) (bool, error) {
 	if err != nil || running.PID == os.Getpid() {
 		return false, nil
 	}
-	fd, err := unix.PidfdOpen(running.PID, 0)
-	if errors.Is(err, syscall.ESRCH) {
+	process, err := pidfd.Open(running.PID)
+	if fault.Is(err, fault.NotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("find the daemon: %w", err)
 	}
-	process := os.NewFile(uintptr(fd), "pidfd")
 	defer process.Close()
 	if !d.holdsLock() { // the number belongs to somebody else by now
 		return false, nil
 	}
-	if err := unix.PidfdSendSignal(fd, unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := process.Signal(syscall.SIGTERM); err != nil {
 		return false, fmt.Errorf("stop the daemon: %w", err)
 	}
-	for begin := time.Now(); ; {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 200)
-		switch {
-		case n > 0:
-			return true, nil
-		case err != nil && !errors.Is(err, syscall.EINTR):
-			return false, fmt.Errorf("wait for the daemon: %w", err)
-		case ctx.Err() != nil:
-			return false, ctx.Err()
-		case time.Since(begin) > 30*time.Second:
-			unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-		}
+	patience, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	err = process.Wait(patience)
+	if err != nil && ctx.Err() == nil { // it hangs
+		err = errors.Join(process.Signal(syscall.SIGKILL), process.Wait(ctx))
 	}
+	return err == nil, err
 }
 
 // holdsLock: somebody holds the lock of this cluster.
@@ -111,7 +105,7 @@ func (d *daemon) cleanHost(ctx context.Context) (bool, error) {
 	return true, errors.Join(
 		e.Purge(ctx),
 		proxy.Purge(d.config.Name),
-		d.unmountBelow(d.layout.Node()),
+		mount.UnmountBelow(d.layout.Node()),
 		os.RemoveAll(d.layout.Run),
 		removeIfEmpty("/run/dhow"),
 	)
