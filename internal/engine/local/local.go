@@ -45,7 +45,6 @@ type Engine struct {
 	images  *image.Store
 	network *network.Manager
 	keeper  *keeper.Client
-	cgroups cgroup.Root
 	events  broadcaster
 	group   *run.Group
 
@@ -75,9 +74,6 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("open engine: %w", err)
 		}
-	}
-	if e.cgroups, err = cgroup.OpenRoot("dhow-" + cfg.Name); err != nil {
-		return nil, fmt.Errorf("open engine: %w", err)
 	}
 	if err := e.openParts(ctx); err != nil {
 		return nil, fmt.Errorf("open engine: %w", err)
@@ -135,7 +131,7 @@ func (e *Engine) Purge(ctx context.Context) error {
 	for _, s := range e.allSandboxes() {
 		errs = append(errs, e.RemoveSandbox(ctx, s.record.ID))
 	}
-	errs = append(errs, e.keeper.Shutdown(ctx), e.network.Purge(ctx), e.cgroups.Remove())
+	errs = append(errs, e.keeper.Shutdown(ctx), e.network.Purge(ctx), cgroup.Remove(e.cgroup("")))
 	return errors.Join(append(errs, e.Close())...)
 }
 
@@ -148,7 +144,7 @@ func (e *Engine) Gateway() []netip.Addr { return e.network.Gateway() }
 // Info is engine.Engine's.
 func (e *Engine) Info(context.Context) (engine.Info, error) {
 	return engine.Info{
-		Name: "dhow", Version: e.cfg.Version, CgroupV2: e.cgroups.Unified(), ImageDir: filepath.Join(e.cfg.Dir, "images"),
+		Name: "dhow", Version: e.cfg.Version, CgroupV2: cgroup.V2(), ImageDir: filepath.Join(e.cfg.Dir, "images"),
 	}, nil
 }
 
@@ -159,6 +155,9 @@ func (e *Engine) Events(ctx context.Context) (<-chan engine.Event, error) {
 
 func (e *Engine) sandboxRoot() string   { return filepath.Join(e.cfg.Dir, "sandboxes") }
 func (e *Engine) containerRoot() string { return filepath.Join(e.cfg.Dir, "containers") }
+
+// cgroup is the path of a group below the engine's own, from the root of each hierarchy.
+func (e *Engine) cgroup(path string) string { return filepath.Join("/dhow-"+e.cfg.Name, path) }
 
 func unknown(what, id string) error {
 	return fault.New(fault.NotFound, "%s %s is not known here", what, id)

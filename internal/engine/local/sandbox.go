@@ -145,7 +145,8 @@ func (e *Engine) makeCgroup(_ context.Context, s *sandbox) error {
 	if s.record.Config.CgroupParent == "" {
 		return nil
 	}
-	return e.cgroups.Ensure(s.record.Config.CgroupParent, cgroupResources(s.record.Config.Resources))
+	_, err := cgroup.Create(e.cgroup(s.record.Config.CgroupParent), linuxResources(s.record.Config.Resources))
+	return err
 }
 
 // makeNamespaces pins those that containers share and the network does not bring.
@@ -161,7 +162,7 @@ func (e *Engine) makeNamespaces(_ context.Context, s *sandbox) error {
 	if len(kinds) == 0 {
 		return nil
 	}
-	return ns.Create(e.nsDir(s.record.ID), ns.Options{Hostname: c.Hostname, Sysctls: c.Sysctls}, kinds...)
+	return ns.Create(e.nsDir(s.record.ID), kinds...)
 }
 
 func (e *Engine) makeNetwork(ctx context.Context, s *sandbox) error {
@@ -267,7 +268,7 @@ func (e *Engine) RemoveSandbox(ctx context.Context, id string) error {
 func (e *Engine) unmakeSandbox(ctx context.Context, s *sandbox) error {
 	err := e.releaseSandbox(ctx, s)
 	if parent := s.record.Config.CgroupParent; parent != "" && !e.cgroupShared(s) {
-		err = errors.Join(err, e.cgroups.RemoveGroup(parent))
+		err = errors.Join(err, cgroup.Remove(e.cgroup(parent)))
 	}
 	err = errors.Join(err, os.RemoveAll(e.sandboxDir(s.record.ID)))
 	s.removed = true
@@ -341,5 +342,3 @@ func (e *Engine) Dial(ctx context.Context, id string, port uint16) (io.ReadWrite
 	}
 	return e.network.Dial(ctx, id, port)
 }
-
-func cgroupResources(r engine.Resources) *cgroup.Resources { return linuxResources(r) }
