@@ -1,7 +1,9 @@
 package image
 
 import (
+	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/dhow-project/dhow/internal/image/filehash"
@@ -35,8 +37,12 @@ func (s *Store) CachePut(key string, layer digest.Digest) error {
 	})
 }
 
-// PruneCache forgets all build steps; Prune then frees their layers.
+// PruneCache forgets all build steps, so that Prune frees their layers, and the directories of
+// RUN --mount=type=cache. No build may run.
 func (s *Store) PruneCache() error {
+	if err := os.RemoveAll(filepath.Join(s.dir, "cache")); err != nil {
+		return err
+	}
 	return s.update(func(c *change) error {
 		for k := range s.t.cache.m {
 			if err := del(c, &s.t.cache, k); err != nil {
@@ -53,4 +59,28 @@ func (s *Store) FileHashes() *filehash.Cache { return s.hashes }
 // CacheMountDir is where RUN --mount=type=cache with this id keeps its files.
 func (s *Store) CacheMountDir(id string) string {
 	return filepath.Join(s.dir, "cache", digest.FromString(id).Encoded()[:32])
+}
+
+// LockCacheMount waits until nobody else uses the directory and gives what ends the use.
+func (s *Store) LockCacheMount(id string) (unlock func()) {
+	m := s.cacheMutex(id)
+	m.Lock()
+	return m.Unlock
+}
+
+// TryLockCacheMount is LockCacheMount without waiting.
+func (s *Store) TryLockCacheMount(id string) (unlock func(), ok bool) {
+	m := s.cacheMutex(id)
+	return m.Unlock, m.TryLock()
+}
+
+func (s *Store) cacheMutex(id string) *sync.Mutex {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, ok := s.cacheLocks[id]
+	if !ok {
+		m = &sync.Mutex{}
+		s.cacheLocks[id] = m
+	}
+	return m
 }

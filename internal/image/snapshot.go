@@ -129,15 +129,43 @@ func (s *Store) fileLayer(tmp string, id digest.Digest, r layerRecord) error {
 func (s *Store) ensureLayer(ctx context.Context, id digest.Digest) error {
 	return s.once(ctx, id, func() error {
 		for _, b := range s.blobsOf(id) {
-			f, err := s.blobs.Open(b)
-			if err != nil {
-				continue
+			if s.blobs.Has(b) {
+				return s.unpackStored(ctx, b, id)
 			}
-			_, err = s.unpack(ctx, f, id)
-			return errors.Join(err, f.Close())
 		}
 		return fault.New(fault.NotFound, "layer %s is gone and there is no blob to make it from: pull or build the image again", id)
 	})
+}
+
+func (s *Store) unpackStored(ctx context.Context, blob, id digest.Digest) error {
+	f, err := s.blobs.Open(blob)
+	if err != nil {
+		return err
+	}
+	_, err = s.unpack(ctx, f, id)
+	return errors.Join(err, f.Close())
+}
+
+// hashStored checks that a blob decompresses to id.
+func (s *Store) hashStored(blob, id digest.Digest) error {
+	f, err := s.blobs.Open(blob)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := layer.Decompress(f)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	h := digest.Canonical.Digester()
+	if _, err := io.Copy(h.Hash(), io.LimitReader(r, s.opts.MaxLayerBytes)); err != nil {
+		return err
+	}
+	if h.Digest() != id {
+		return fault.New(fault.Invalid, "blob %s unpacks to %s, not to %s as its config says", blob, h.Digest(), id)
+	}
+	return nil
 }
 
 // blobsOf lists the blobs known to unpack to a layer.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dhow-project/dhow/internal/image/content"
 	"github.com/dhow-project/dhow/internal/image/filehash"
+	"github.com/dhow-project/dhow/internal/image/remote"
 	"github.com/dhow-project/dhow/internal/x/fault"
 	"github.com/opencontainers/go-digest"
 	bolt "go.etcd.io/bbolt"
@@ -33,15 +34,17 @@ type Store struct {
 	db     *bolt.DB
 	blobs  *content.Store
 	hashes *filehash.Cache
+	remote *remote.Client
 	boot   string
 
-	writing sync.Mutex   // one writer of the tables
-	mu      sync.RWMutex // guards what follows
-	t       *tables
-	configs map[digest.Digest]*configEntry
-	leases  map[digest.Digest]int      // work in progress: digests of blobs and layers
-	inUse   map[string][]digest.Digest // owner → layers of acquired images
-	flights map[digest.Digest]*flight  // layers being unpacked
+	writing    sync.Mutex   // one writer of the tables
+	mu         sync.RWMutex // guards what follows
+	t          *tables
+	configs    map[digest.Digest]*configEntry
+	leases     map[digest.Digest]int      // work in progress: digests of blobs and layers
+	inUse      map[string][]digest.Digest // owner → layers of acquired images
+	flights    map[digest.Digest]*flight  // layers being unpacked
+	cacheLocks map[string]*sync.Mutex     // RUN --mount=type=cache by id
 
 	syncing syncer
 }
@@ -83,10 +86,10 @@ func open(dir string, o Options) (*Store, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	s := &Store{
-		dir: dir, log: o.Log, opts: o, db: db, blobs: blobs, boot: bootID(), t: newTables(),
+		dir: dir, log: o.Log, opts: o, db: db, blobs: blobs, boot: bootID(), t: newTables(), remote: remote.New(o.Registries),
 		hashes:  filehash.New(filepath.Join(dir, "filehash.gob")),
 		configs: map[digest.Digest]*configEntry{}, leases: map[digest.Digest]int{},
-		inUse: map[string][]digest.Digest{}, flights: map[digest.Digest]*flight{},
+		inUse: map[string][]digest.Digest{}, flights: map[digest.Digest]*flight{}, cacheLocks: map[string]*sync.Mutex{},
 	}
 	if err := s.reconcile(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -98,6 +101,7 @@ func open(dir string, o Options) (*Store, error) {
 // Close waits for background writes and frees the directory. Nothing may be in progress.
 func (s *Store) Close() error {
 	s.syncing.stop()
+	s.remote.Close()
 	return s.db.Close()
 }
 
