@@ -52,3 +52,9 @@ func Forget(m string, key, value int) Stmt {
 	return Stmt{fmt.Sprintf("delete @%s { r%d : r%d }", m, key, value), []expr.Any{
 		&expr.Dynset{SrcRegKey: firstReg + uint32(key), SrcRegData: firstReg + uint32(value), SetName: m, Operation: dynsetDelete}}}
 }
+
+// VMapAt goes where the verdict map sends the key at register from.
+func VMapAt(m string, from int) Stmt {
+	return Stmt{fmt.Sprintf("r%d vmap @%s", from, m), []expr.Any{
+		&expr.Lookup{SourceRegister: firstReg + uint32(from), DestRegister: 0, IsDestRegSet: true, SetName: m}}}
+}

@@ -11,7 +11,8 @@ import (
 	"github.com/dhow-project/dhow/internal/linux/nft"
 )
 
-// claim is one element a Service wants in a set, or one chain it needs (set is chains, key its name).
+// claim is one element a Service wants in a set, or one chain it needs (set is chains, key its name). What is in
+// chains and ways is the same for all who claim it.
 type claim struct {
 	set   string
 	key   string // bytes of the element's key
@@ -26,10 +27,10 @@ const (
 )
 
 // compiler turns one Service into claims. group gives a number to a name, unique among all Services,
-// and the same one every time.
+// and the same one every time; way does so for chains.
 type compiler struct {
-	node  string
-	group func(name string) uint32
+	node       string
+	group, way func(name string) uint32
 }
 
 // compile is what a Service means. It has no side effects but group's.
@@ -132,13 +133,13 @@ func (c compiler) port(out *claims, s side, svc *corev1.Service, port corev1.Ser
 		outside = "outside-" + g.allV
 	}
 	for _, ip := range at.cluster {
-		out.frontend(setVIP, s, nft.AppendAddr(nil, ip), proto, uint16(port.Port), g, inside)
+		c.frontend(out, setVIP, s, nft.AppendAddr(nil, ip), proto, uint16(port.Port), g, inside)
 	}
 	for _, ip := range at.external {
-		out.frontend(setVIP, s, nft.AppendAddr(nil, ip), proto, uint16(port.Port), g, outside)
+		c.frontend(out, setVIP, s, nft.AppendAddr(nil, ip), proto, uint16(port.Port), g, outside)
 	}
 	if port.NodePort != 0 {
-		out.frontend(setPort, s, nil, proto, uint16(port.NodePort), g, outside)
+		c.frontend(out, setPort, s, nil, proto, uint16(port.NodePort), g, outside)
 	}
 	for _, e := range ch.all {
 		if e.local {
@@ -203,26 +204,15 @@ func (cs *claims) members(s side, group uint32, eps []endpoint, sticky bool) {
 	}
 }
 
-// frontend claims one address and port, the groups it leads to and the chains it needs.
-func (cs *claims) frontend(set string, s side, addr []byte, proto byte, port uint16, g groups, way string) {
-	key := nft.AppendPort(nft.AppendProto(addr, proto), port)
-	if way == dropping || way == rejecting {
-		cs.add(set+s.n, key, nil, way)
-		return
+// frontend claims one address and port, the way from there, and the chains of that way.
+func (c compiler) frontend(out *claims, set string, s side, addr []byte, proto byte, port uint16, g groups, way string) {
+	if way != dropping && way != rejecting {
+		way = set + s.n + "-" + way
+		for _, name := range needs(way) {
+			out.add(chains, []byte(name), nil, "")
+		}
 	}
-	id, lid := setVIPID, setVIPLID
-	if set == setPort {
-		id, lid = setPortID, setPortLID
-	}
-	name := set + s.n + "-" + way
-	cs.add(set+s.n, key, nil, name)
-	for _, c := range needs(name) {
-		cs.add(chains, []byte(c), nil, "")
-	}
-	if g.allV != "" {
-		cs.add(id+s.n, key, nft.AppendNumber(nil, g.all), "")
-	}
-	if g.hereV != "" {
-		cs.add(lid+s.n, key, nft.AppendNumber(nil, g.here), "")
-	}
+	number := nft.AppendNumber(nil, c.way(way))
+	out.add(setWays, number, nil, way)
+	out.add(set+s.n, nft.AppendPort(nft.AppendProto(addr, proto), port), nft.AppendNumber(nft.AppendNumber(number, g.all), g.here), "")
 }

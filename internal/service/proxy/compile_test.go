@@ -100,13 +100,13 @@ func TestCompile(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ids := map[string]uint32{}
-			group := func(n string) uint32 {
+			number := func(n string) uint32 {
 				if ids[n] == 0 {
 					ids[n] = uint32(len(ids) + 1)
 				}
 				return ids[n]
 			}
-			p := newState().replace(map[types.NamespacedName][]claim{{Name: "x"}: compiler{"here", group}.compile(testService(c.change), c.slices)})
+			p := newState().replace(map[types.NamespacedName][]claim{{Name: "x"}: compiler{"here", number, number}.compile(testService(c.change), c.slices)})
 			golden(t, c.name, planText(p))
 		})
 	}
@@ -143,6 +143,12 @@ func TestTable(t *testing.T) {
 
 func TestChangesAreSmallAndClaimsAreShared(t *testing.T) {
 	ids := map[string]uint32{}
+	number := func(n string) uint32 {
+		if ids[n] == 0 {
+			ids[n] = uint32(len(ids) + 1)
+		}
+		return ids[n]
+	}
 	make := func(name string, ips ...string) (types.NamespacedName, []claim) {
 		var eps []discoveryv1.Endpoint
 		for _, ip := range ips {
@@ -152,12 +158,7 @@ func TestChangesAreSmallAndClaimsAreShared(t *testing.T) {
 			s.Name, s.Spec.ClusterIPs, s.Spec.Ports = name, []string{"10.1.0." + name}, s.Spec.Ports[:1]
 			s.Spec.ExternalIPs = []string{"192.0.2.1"}
 		})
-		return types.NamespacedName{Name: name}, compiler{"here", func(string) uint32 {
-			if ids[name] == 0 {
-				ids[name] = uint32(len(ids) + 1)
-			}
-			return ids[name]
-		}}.compile(svc, []*discoveryv1.EndpointSlice{testSlice("s", discoveryv1.AddressTypeIPv4, eps...)})
+		return types.NamespacedName{Name: name}, compiler{"here", func(string) uint32 { return number(name) }, number}.compile(svc, []*discoveryv1.EndpointSlice{testSlice("s", discoveryv1.AddressTypeIPv4, eps...)})
 	}
 	s := newState()
 	var out strings.Builder

@@ -14,17 +14,19 @@ import (
 // The table, for IPv4 (the IPv6 twin ends in 6). Capital words are data:
 //
 //	prerouting, output ─▶ services
-//	    daddr.proto.dport ── VIP4 ──▶ goto pick / sticky / outside / local / reject, or drop
-//	    local address: proto.dport ── PORT4 ──▶ the same
+//	    daddr.proto.dport ──────────────── VIP4 ──▶ way, group, group of this node's endpoints
+//	    local address: proto.dport ────── PORT4 ──▶ the same
+//	    way ── WAYS ──▶ goto pick / sticky / outside / local / reject, or drop
 //	    a cluster IP without that port ──▶ reject
 //
-//	pick-N      group = ID4[daddr.proto.dport];  dnat to EP4[group . random 0..N-1]
+//	pick-N      dnat to EP4[group . random 0..N-1]
 //	sticky-N-T  the same, but SEEN4[group . saddr] first, if still LIVE4[address.port.group]
 //	outside-…   mark for masquerading, then pick
-//	local-L-N   from a pod or this host: as outside; from elsewhere: only this node's endpoints, LID4, no masquerading
+//	local-…+…   from a pod or this host: all endpoints; from elsewhere: only this node's, not masqueraded
 //
 // There is one pick chain per number of endpoints in use, not per Service: a Service is only elements, so a
-// change costs what changed. Chains appear with their first user and go with their last.
+// change costs what changed. Chains appear with their first user and go with their last. Ways are
+// numbers, not verdicts in VIP4 itself, because the kernel checks every verdict of a map again whenever one is added.
 //
 // Only the first packet of a connection comes here; connection tracking keeps the rest where it went.
 
@@ -51,17 +53,14 @@ func v6() side {
 
 // Sets, by role.
 const (
-	setVIP     = "vip"     // addr.proto.port → verdict
-	setPort    = "port"    // proto.port of a local address → verdict
-	setVIPID   = "id"      // addr.proto.port → group
-	setPortID  = "portid"  // proto.port → group
-	setVIPLID  = "lid"     // addr.proto.port → group of this node's endpoints
-	setPortLID = "portlid" // proto.port → group of this node's endpoints
-	setEP      = "ep"      // group.index → addr.port
-	setIPs     = "ips"     // cluster IPs
-	setSelf    = "self"    // addr.addr of this node's endpoints
-	setSeen    = "seen"    // group.client → addr.port, filled by rules
-	setLive    = "live"    // addr.port.group of groups with affinity
+	setVIP  = "vip"  // addr.proto.port → way.group.group
+	setPort = "port" // proto.port of a local address → way.group.group
+	setEP   = "ep"   // group.index → addr.port
+	setIPs  = "ips"  // cluster IPs
+	setSelf = "self" // addr.addr of this node's endpoints
+	setSeen = "seen" // group.client → addr.port, filled by rules
+	setLive = "live" // addr.port.group of groups with affinity
+	setWays = "ways" // way → verdict; both families
 )
 
 // seenSize bounds what visitors can make the kernel remember.
@@ -71,12 +70,8 @@ func (s side) sets() []nft.Set {
 	number, proto, port := nft.NumberType(), nft.ProtoType(), nft.PortType()
 	vip, np, ep := []nft.Type{s.addr, proto, port}, []nft.Type{proto, port}, []nft.Type{s.addr, port}
 	sets := []nft.Set{
-		{Name: setVIP, Key: vip, Verdicts: true},
-		{Name: setPort, Key: np, Verdicts: true},
-		{Name: setVIPID, Key: vip, Value: []nft.Type{number}},
-		{Name: setPortID, Key: np, Value: []nft.Type{number}},
-		{Name: setVIPLID, Key: vip, Value: []nft.Type{number}},
-		{Name: setPortLID, Key: np, Value: []nft.Type{number}},
+		{Name: setVIP, Key: vip, Value: []nft.Type{number, number, number}},
+		{Name: setPort, Key: np, Value: []nft.Type{number, number, number}},
 		{Name: setEP, Key: []nft.Type{number, number}, Value: ep},
 		{Name: setIPs, Key: []nft.Type{s.addr}},
 		{Name: setSelf, Key: []nft.Type{s.addr, s.addr}},
@@ -93,6 +88,7 @@ func (s side) sets() []nft.Set {
 func table(name string, podCIDRs []netip.Prefix) nft.Table {
 	a, b := v4(), v6()
 	t := nft.Table{Name: TableName(name), Sets: append(a.sets(), b.sets()...)}
+	t.Sets = append(t.Sets, nft.Set{Name: setWays, Key: []nft.Type{nft.NumberType()}, Verdicts: true})
 	services := append(a.serviceRules(podCIDRs), b.serviceRules(podCIDRs)...)
 	t.Chains = []nft.Chain{
 		{Name: "prerouting", Hook: nft.DNATPrerouting(), Rules: []nft.Rule{{nft.Goto("services")}}},
@@ -119,8 +115,8 @@ func (s side) serviceRules(podCIDRs []netip.Prefix) []nft.Rule {
 	}
 	return []nft.Rule{
 		append(foreign, nft.SetMark(masqueradeMark)),
-		{s.match, nft.VMap(setVIP+s.n, s.dst, nft.L4Proto(), nft.DPort())},
-		{s.match, nft.Local(), nft.VMap(setPort+s.n, nft.L4Proto(), nft.DPort())},
+		{s.match, s.front(setVIP), nft.Map(setVIP+s.n, 0, 0), nft.VMapAt(setWays, 0)},
+		{s.match, nft.Local(), s.front(setPort), nft.Map(setPort+s.n, 0, 0), nft.VMapAt(setWays, 0)},
 		{s.match, nft.In(setIPs+s.n, s.dst), nft.Goto("reject")},
 	}
 }
@@ -131,18 +127,19 @@ func (s side) serviceRules(podCIDRs []netip.Prefix) []nft.Rule {
 //
 // so two Services that need the same chain share it.
 
-// group is how a frontend finds its endpoints: all of them, or this node's.
-func (s side) group(front string, local bool) nft.Field {
-	switch {
-	case front == setVIP && local:
-		return nft.Via(setVIPLID+s.n, nft.NumberType(), s.dst, nft.L4Proto(), nft.DPort())
-	case front == setVIP:
-		return nft.Via(setVIPID+s.n, nft.NumberType(), s.dst, nft.L4Proto(), nft.DPort())
-	case local:
-		return nft.Via(setPortLID+s.n, nft.NumberType(), nft.L4Proto(), nft.DPort())
+// front loads the key of a frontend into the first registers.
+func (s side) front(set string) nft.Stmt {
+	if set == setVIP {
+		return nft.Load(0, s.dst, nft.L4Proto(), nft.DPort())
 	}
-	return nft.Via(setPortID+s.n, nft.NumberType(), nft.L4Proto(), nft.DPort())
+	return nft.Load(0, nft.L4Proto(), nft.DPort())
 }
+
+// Registers after Map(front): way, group of all, group of this node's.
+const (
+	regAll  = 1
+	regHere = 2
+)
 
 // chain builds a chain from its name; podCIDRs are baked into local ones.
 func chain(name string, podCIDRs []netip.Prefix) nft.Chain {
@@ -157,12 +154,12 @@ func chain(name string, podCIDRs []netip.Prefix) nft.Chain {
 	switch verb {
 	case "pick", "lpick":
 		n, _ := strconv.Atoi(args)
-		c.Rules = []nft.Rule{s.pick(s.group(front, verb == "lpick"), n)}
+		c.Rules = []nft.Rule{s.pick(front, groupOf(verb), n)}
 	case "sticky", "lsticky":
 		n, seconds, _ := strings.Cut(args, "-")
 		count, _ := strconv.Atoi(n)
 		t, _ := strconv.Atoi(seconds)
-		c.Rules = s.sticky(s.group(front, verb == "lsticky"), count, time.Duration(t)*time.Second)
+		c.Rules = s.sticky(front, groupOf(verb), count, time.Duration(t)*time.Second)
 	case "outside":
 		c.Rules = []nft.Rule{{nft.SetMark(masqueradeMark)}, {nft.Goto(front + s.n + "-" + args)}}
 	case "local":
@@ -176,20 +173,30 @@ func chain(name string, podCIDRs []netip.Prefix) nft.Chain {
 	return c
 }
 
-func (s side) pick(group nft.Field, n int) nft.Rule {
-	return nft.Rule{nft.Load(0, group), nft.Load(1, nft.Random(n)), nft.Map(setEP+s.n, 0, 0), nft.DNATTo(s.v6, 0)}
+func groupOf(verb string) int {
+	if strings.HasPrefix(verb, "l") {
+		return regHere
+	}
+	return regAll
 }
 
-// sticky: registers are  0 group, 1.. client, then address and port, then group again (and index).
-func (s side) sticky(group nft.Field, n int, timeout time.Duration) []nft.Rule {
-	to := 1 + s.words
+func (s side) pick(front string, group, n int) nft.Rule {
+	return nft.Rule{s.front(front), nft.Map(front+s.n, 0, 0), nft.Load(group+1, nft.Random(n)), nft.Map(setEP+s.n, group, 0), nft.DNATTo(s.v6, 0)}
+}
+
+// sticky: from register group on there are
+//
+//	group | client | address port | group again, index
+//
+// so that each look-up finds its key in one piece: seen wants group.client, live address.port.group, ep group.index.
+func (s side) sticky(front string, group, n int, timeout time.Duration) []nft.Rule {
+	to := group + 1 + s.words
 	again := to + s.words + 1
-	key := []nft.Stmt{nft.Load(0, group), nft.Load(1, s.src)}
-	done := []nft.Stmt{nft.Remember(setSeen+s.n, 0, to, timeout), nft.DNATTo(s.v6, to)}
-	known := append(append(nft.Rule{}, key...), nft.Map(setSeen+s.n, 0, to), nft.Load(again, group), nft.Member(setLive+s.n, to))
+	begin := nft.Rule{s.front(front), nft.Map(front+s.n, 0, again-group), s.front(front), nft.Map(front+s.n, 0, 0), nft.Load(group+1, s.src)}
+	known := append(begin[:len(begin):len(begin)], nft.Map(setSeen+s.n, group, to), nft.Member(setLive+s.n, to))
 	// Updating an element renews its time but keeps its value: one that leads nowhere has to go first.
-	fresh := append(append(nft.Rule{}, key...), nft.Load(again, group), nft.Load(again+1, nft.Random(n)),
-		nft.Map(setEP+s.n, again, to), nft.Forget(setSeen+s.n, 0, to))
+	fresh := append(begin[:len(begin):len(begin)], nft.Load(again+1, nft.Random(n)), nft.Map(setEP+s.n, again, to), nft.Forget(setSeen+s.n, group, to))
+	done := []nft.Stmt{nft.Remember(setSeen+s.n, group, to, timeout), nft.DNATTo(s.v6, to)}
 	return []nft.Rule{append(known, done...), append(fresh, done...)}
 }
 

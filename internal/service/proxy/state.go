@@ -7,13 +7,21 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// state is what the kernel has, by our own account: it is never asked. Two Services may claim
-// the same key: a shared chain, or an external IP that both want. The same value is shared; of different ones
-// the Service whose name sorts first wins, so that every node decides alike.
+// state is what the kernel has, by our own account: it is never asked. Chains and ways are there as long as
+// anybody claims them. Of two Services that claim the same key, an external IP perhaps, the one whose name sorts
+// first gets it, so that every node decides alike.
 type state struct {
 	services map[types.NamespacedName][]claim
 	holders  map[string]map[string][]holder // set → key → claims, the first one counts
+	shared   map[string]map[string]*use     // chains and ways: key → users
 }
+
+type use struct {
+	claim claim
+	n     int
+}
+
+func isShared(set string) bool { return set == chains || set == setWays }
 
 type holder struct {
 	owner types.NamespacedName
@@ -21,7 +29,8 @@ type holder struct {
 }
 
 func newState() *state {
-	return &state{services: map[types.NamespacedName][]claim{}, holders: map[string]map[string][]holder{}}
+	return &state{services: map[types.NamespacedName][]claim{}, holders: map[string]map[string][]holder{},
+		shared: map[string]map[string]*use{chains: {}, setWays: {}}}
 }
 
 // plan is one transaction: the order of its fields is the order they are done in.
@@ -68,6 +77,12 @@ func (s *state) replace(changed map[types.NamespacedName][]claim) plan {
 }
 
 func (s *state) winner(set, key string) *claim {
+	if isShared(set) {
+		if u := s.shared[set][key]; u != nil {
+			return &u.claim
+		}
+		return nil
+	}
 	if h := s.holders[set][key]; len(h) > 0 {
 		c := h[0].claim
 		return &c
@@ -76,6 +91,13 @@ func (s *state) winner(set, key string) *claim {
 }
 
 func (s *state) release(name types.NamespacedName, c claim) {
+	if isShared(c.set) {
+		u := s.shared[c.set][c.key]
+		if u.n--; u.n == 0 {
+			delete(s.shared[c.set], c.key)
+		}
+		return
+	}
 	keys := s.holders[c.set]
 	h := keys[c.key]
 	i := slices.IndexFunc(h, func(x holder) bool { return x.owner == name })
@@ -90,6 +112,15 @@ func (s *state) release(name types.NamespacedName, c claim) {
 }
 
 func (s *state) hold(name types.NamespacedName, c claim) {
+	if isShared(c.set) {
+		u := s.shared[c.set][c.key]
+		if u == nil {
+			u = &use{claim: c}
+			s.shared[c.set][c.key] = u
+		}
+		u.n++
+		return
+	}
 	keys := s.holders[c.set]
 	if keys == nil {
 		keys = map[string][]holder{}
