@@ -27,6 +27,9 @@ func IndexByOwner[T api.Object](c client.Cache[T]) {
 	})
 }
 
+// Children are the objects whose controller has the UID. The cache needs IndexByOwner.
+func Children[T api.Object](c client.Cache[T], owner types.UID) []T { return c.By(ownerIndex, string(owner)) }
+
 func orphans(namespace string) string { return "orphans of " + namespace }
 
 // Claim is what an owner's selector means for objects: which are its own, which to take, which to let go.
