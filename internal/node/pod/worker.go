@@ -32,6 +32,9 @@ type Worker struct {
 	stale map[string]bool // engine containers to look at again
 	timer *time.Timer
 	done  bool
+	// what others may see of the pod
+	shown        []engine.Container
+	shownSandbox engine.Sandbox
 
 	// the rest belongs to the busy goroutine
 	st     state.Pod
@@ -198,6 +201,7 @@ func (w *Worker) run() {
 			continue
 		}
 		w.probe()
+		w.show()
 		w.report()
 		w.wakeAt(plan.Wake)
 	}
@@ -348,4 +352,32 @@ func (w *Worker) Close() {
 // event records an Event about the pod or one of its containers.
 func (w *Worker) event(container, kind, reason, format string, args ...any) {
 	w.deps.Events.Event(w.st.API, container, kind, reason, fmt.Sprintf(format, args...))
+}
+
+// Containers are the newest attempts of the pod's containers, as last seen. Safe for concurrent use.
+func (w *Worker) Containers() []engine.Container {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.shown
+}
+
+// Sandbox is the pod's newest sandbox as last seen; its ID is empty when there is none.
+func (w *Worker) Sandbox() engine.Sandbox {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.shownSandbox
+}
+
+// show publishes what others may see of the state.
+func (w *Worker) show() {
+	var l []engine.Container
+	for _, attempts := range w.st.Engine {
+		l = append(l, attempts...)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shown, w.shownSandbox = l, engine.Sandbox{}
+	if s := w.st.Sandbox(); s != nil {
+		w.shownSandbox = *s
+	}
 }
