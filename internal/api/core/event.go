@@ -21,7 +21,10 @@ func Event() *api.Kind {
 			newer,
 		},
 		CreateOnUpdate: true,
+		Validate:       kit.To(eventValidate),
 		Fields:         eventFields(),
+		Columns:        eventColumns(),
+		Cells:          kit.Cells(eventCells),
 	}
 }
 
