@@ -244,6 +244,11 @@ func (s *Spec) newBuilder(v3 bool) *builder {
 			}
 		}
 	}
+	for t, gvk := range bodyKinds() {
+		if !slices.Contains(b.gvks[t], gvk) {
+			b.gvks[t] = append(b.gvks[t], gvk)
+		}
+	}
 	for _, gv := range s.groupVersions() {
 		b.gvks[deleteOptions] = append(b.gvks[deleteOptions], gv.WithKind("DeleteOptions"))
 	}

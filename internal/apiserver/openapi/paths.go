@@ -70,7 +70,13 @@ func (s *Spec) kindPaths(out map[string][]operation, k *api.Kind, v api.Version)
 		}
 	}
 	add := func(path, method, action, verb, mid, suffix string, params []param, body, answer reflect.Type) {
-		o := operation{method: method, action: action, id: verb + tag + mid + scope + k.Kind + suffix, text: sentence(action, k.Kind, suffix), gvk: gv.WithKind(k.Kind),
+		about := gv.WithKind(k.Kind)
+		if body != nil && body != t || answer != nil && answer != t {
+			if own, ok := bodyKinds()[answer]; ok {
+				about = own
+			}
+		}
+		o := operation{method: method, action: action, id: verb + tag + mid + scope + k.Kind + suffix, text: sentence(action, k.Kind, suffix), gvk: about,
 			params: params, body: body, answer: answer, tag: lowerFirst(tag), namespaced: strings.Contains(path, "{namespace}"), named: strings.Contains(path, "{name}")}
 		out[path] = append(out[path], o)
 	}
@@ -104,15 +110,18 @@ func (s *Spec) kindPaths(out map[string][]operation, k *api.Kind, v api.Version)
 	for _, sub := range k.Subresources {
 		path, suffix, body := item+"/"+sub.Name, idWord(sub.Name), subType(sub, t)
 		if slices.Contains(sub.Verbs, "get") {
-			if body == nil {
-				add(path, "get", "connect", "connectGet", "", suffix, nil, nil, nil)
-			} else {
+			switch {
+			case sub.Name == "log":
+				add(path, "get", "get", "read", "", suffix, nil, nil, nil)
+			case body == nil:
+				add(path, "get", "connect", "connect", "Get", suffix, nil, nil, nil)
+			default:
 				add(path, "get", "get", "read", "", suffix, nil, nil, body)
 			}
 		}
 		if slices.Contains(sub.Verbs, "create") {
 			if body == nil {
-				add(path, "post", "connect", "connectPost", "", suffix, nil, nil, nil)
+				add(path, "post", "connect", "connect", "Post", suffix, nil, nil, nil)
 			} else {
 				add(path, "post", "post", "create", "", suffix, writeParams, body, body)
 			}
@@ -138,17 +147,22 @@ func subType(sub api.Subresource, parent reflect.Type) reflect.Type {
 		}
 		return parent
 	}
-	switch sub.Body.Kind {
-	case "Scale":
-		return reflect.TypeFor[autoscalingv1.Scale]()
-	case "Binding":
-		return reflect.TypeFor[corev1.Binding]()
-	case "Eviction":
-		return reflect.TypeFor[policyv1.Eviction]()
-	case "TokenRequest":
-		return reflect.TypeFor[authenticationv1.TokenRequest]()
+	for t, gvk := range bodyKinds() {
+		if gvk == *sub.Body {
+			return t
+		}
 	}
 	return nil
+}
+
+// bodyKinds are the kinds that only travel through subresources.
+func bodyKinds() map[reflect.Type]schema.GroupVersionKind {
+	return map[reflect.Type]schema.GroupVersionKind{
+		reflect.TypeFor[autoscalingv1.Scale]():           autoscalingv1.SchemeGroupVersion.WithKind("Scale"),
+		reflect.TypeFor[corev1.Binding]():                corev1.SchemeGroupVersion.WithKind("Binding"),
+		reflect.TypeFor[policyv1.Eviction]():             policyv1.SchemeGroupVersion.WithKind("Eviction"),
+		reflect.TypeFor[authenticationv1.TokenRequest](): authenticationv1.SchemeGroupVersion.WithKind("TokenRequest"),
+	}
 }
 
 func sentence(action, kind, suffix string) string {
