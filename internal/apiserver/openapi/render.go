@@ -17,6 +17,9 @@ func (o *operation) allParams() (out []param, inPath int) {
 		out = append(out, param{"namespace", "string"})
 	}
 	inPath = len(out)
+	if o.action != "connect" {
+		out = append(out, param{"pretty", "string"})
+	}
 	return append(out, o.params...), inPath
 }
 

@@ -94,13 +94,13 @@ func (b *builder) definition(t reflect.Type) object {
 	}
 	d["type"] = "object"
 	if t.Kind() == reflect.Struct {
-		properties, required := object{}, []string{}
-		b.fields(t, properties, &required)
+		properties, must := object{}, []string{}
+		b.fields(t, properties, &must)
 		if len(properties) > 0 {
 			d["properties"] = properties
 		}
-		if len(required) > 0 {
-			d["required"] = required
+		if must = required(definitionName(t), must); len(must) > 0 {
+			d["required"] = must
 		}
 	}
 	if m := b.marker(t, ""); m.Map != "" {
@@ -147,7 +147,7 @@ func docOf(t reflect.Type) map[string]string {
 }
 
 // fields adds the JSON fields of a struct, those of inlined ones included.
-func (b *builder) fields(t reflect.Type, properties object, required *[]string) {
+func (b *builder) fields(t reflect.Type, properties object, must *[]string) {
 	doc := docOf(t)
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -160,7 +160,7 @@ func (b *builder) fields(t reflect.Type, properties object, required *[]string) 
 			if ft.Kind() == reflect.Pointer {
 				ft = ft.Elem()
 			}
-			b.fields(ft, properties, required)
+			b.fields(ft, properties, must)
 			continue
 		}
 		if name == "" {
@@ -168,7 +168,7 @@ func (b *builder) fields(t reflect.Type, properties object, required *[]string) 
 		}
 		optional := strings.Contains(opts, "omitempty") || strings.Contains(opts, "omitzero")
 		if !optional {
-			*required = append(*required, name)
+			*must = append(*must, name)
 		}
 		properties[name] = b.field(t, f, doc[name], optional)
 	}
