@@ -148,3 +148,12 @@ func addRule(st *authorizationv1.SubjectRulesReviewStatus, r *rbacv1.PolicyRule)
 		st.NonResourceRules = append(st.NonResourceRules, authorizationv1.NonResourceRule{Verbs: r.Verbs, NonResourceURLs: r.NonResourceURLs})
 	}
 }
+
+// Serve is Review for the write that the server makes of a call on one of the review kinds.
+func (c *Chain) Serve(ctx context.Context, w *request.Write) (runtime.Object, error) {
+	body := w.Body
+	if body == nil {
+		body = w.Object
+	}
+	return c.Review(ctx, w.User, body)
+}
