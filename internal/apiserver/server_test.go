@@ -68,10 +68,17 @@ func (f *fixture) config() *rest.Config {
 
 func (f *fixture) typed(t testing.TB, protobuf bool) kubernetes.Interface {
 	t.Helper()
+	return f.typedWith(t, func(cfg *rest.Config) {
+		if protobuf {
+			cfg.AcceptContentTypes, cfg.ContentType = "application/vnd.kubernetes.protobuf,application/json", "application/vnd.kubernetes.protobuf"
+		}
+	})
+}
+
+func (f *fixture) typedWith(t testing.TB, change func(*rest.Config)) kubernetes.Interface {
+	t.Helper()
 	cfg := f.config()
-	if protobuf {
-		cfg.AcceptContentTypes, cfg.ContentType = "application/vnd.kubernetes.protobuf,application/json", "application/vnd.kubernetes.protobuf"
-	}
+	change(cfg)
 	c, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		t.Fatal(err)
