@@ -79,7 +79,7 @@ func (s *Server) prepareUpdate(w *writing) error {
 	switch {
 	case w.c.sub != nil && w.c.sub.Prepare != nil:
 		w.c.sub.Prepare(obj, old)
-	case w.Kind.PrepareUpdate != nil:
+	case w.wholeObject() && w.Kind.PrepareUpdate != nil:
 		w.Kind.PrepareUpdate(obj, old)
 	}
 	if obj.GetUID() == "" {
@@ -94,11 +94,14 @@ func (s *Server) prepareUpdate(w *writing) error {
 	if old.GetDeletionGracePeriodSeconds() != nil && obj.GetDeletionGracePeriodSeconds() == nil {
 		obj.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
 	}
-	if w.Kind.HasGeneration && w.Subresource != "status" && !sameSpec(obj, old) {
+	if w.Kind.HasGeneration && w.Subresource != "status" && w.Subresource != "binding" && !sameSpec(obj, old) {
 		obj.SetGeneration(old.GetGeneration() + 1)
 	}
 	return nil
 }
+
+// wholeObject: the kind's own rules for updates hold. A scale is an update of the object in other clothes.
+func (w *writing) wholeObject() bool { return w.c.sub == nil || w.c.sub.Scale != nil }
 
 // sameSpec reports that nothing but metadata and status differs.
 func sameSpec(a, b api.Object) bool {
@@ -124,11 +127,10 @@ func (s *Server) validateUpdate(w *writing) error {
 	obj.SetResourceVersion(old.GetResourceVersion())
 	errs := validation.ValidateObjectMetaAccessor(obj, k.Namespaced, pathSegment, m)
 	errs = append(errs, validation.ValidateObjectMetaAccessorUpdate(obj, old, m)...)
-	if w.c.sub != nil {
-		if w.c.sub.Validate != nil {
-			errs = append(errs, w.c.sub.Validate(obj, old)...)
-		}
-	} else {
+	if w.c.sub != nil && w.c.sub.Validate != nil {
+		errs = append(errs, w.c.sub.Validate(obj, old)...)
+	}
+	if w.wholeObject() {
 		if k.Validate != nil {
 			errs = append(errs, k.Validate(obj)...)
 		}
