@@ -50,32 +50,50 @@ func (e *Engine) containersOf(sandbox string) []*container {
 	return out
 }
 
+// overlay is the root of a container: its layers, and where its writes go.
+type overlay struct {
+	lower       []string
+	upper, work string
+}
+
 // CreateContainer is engine.Containers'.
 func (e *Engine) CreateContainer(ctx context.Context, sandboxID string, config engine.ContainerConfig) (string, error) {
-	s, err := e.sandbox(sandboxID)
-	if err != nil {
-		return "", err
-	}
-	in := s.view()
-	if in.State != engine.SandboxReady {
-		return "", fault.New(fault.Unavailable, "create container %s: sandbox %s is stopped", config.Name, sandboxID)
-	}
 	im, err := e.images.Get(config.Image)
 	if err != nil {
 		return "", fmt.Errorf("create container %s: %w", config.Name, err)
 	}
+	c, err := e.newContainer(ctx, sandboxID, config, im, nil)
+	if err != nil {
+		return "", err
+	}
+	return c.record.ID, nil
+}
+
+// newContainer makes a container of an image, or of root when it is given.
+func (e *Engine) newContainer(ctx context.Context, sandboxID string, config engine.ContainerConfig, im image.Image, root *overlay) (*container, error) {
+	s, err := e.sandbox(sandboxID)
+	if err != nil {
+		return nil, err
+	}
+	in := s.view()
+	if in.State != engine.SandboxReady {
+		return nil, fault.New(fault.Unavailable, "create container %s: sandbox %s is stopped", config.Name, sandboxID)
+	}
 	c := &container{exited: make(chan struct{}), record: containerRecord{
-		ID: newID(), SandboxID: sandboxID, Config: config, ImageID: im.ID.String(), ImageRef: imageRef(im),
+		ID: newID(), SandboxID: sandboxID, Config: config, ImageRef: imageRef(im),
 		Created: time.Now(), Last: lastState{State: engine.ContainerCreated},
 	}}
+	if root == nil {
+		c.record.ImageID = im.ID.String()
+	}
 	c.act.Lock()
 	defer c.act.Unlock()
-	if err := e.makeContainer(ctx, c, in, im); err != nil {
+	if err := e.makeContainer(ctx, c, in, im, root); err != nil {
 		err = fmt.Errorf("create container %s: %w", config.Name, err)
-		return "", errors.Join(err, e.unmakeContainer(context.WithoutCancel(ctx), c))
+		return nil, errors.Join(err, e.unmakeContainer(context.WithoutCancel(ctx), c))
 	}
 	e.emit(c, engine.ContainerMade)
-	return c.record.ID, nil
+	return c, nil
 }
 
 func imageRef(im image.Image) string {
@@ -86,13 +104,11 @@ func imageRef(im image.Image) string {
 }
 
 // makeContainer is the order in which a container comes to be; its record comes first.
-func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandbox, im image.Image) error {
+func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandbox, im image.Image, root *overlay) error {
 	r := &c.record
 	dir := e.containerDir(r.ID)
-	for _, d := range []string{"upper", "work"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
-			return err
-		}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
 	}
 	if err := saveRecord(dir, r); err != nil {
 		return err
@@ -100,12 +116,11 @@ func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandb
 	e.mu.Lock()
 	e.containers[r.ID] = c
 	e.mu.Unlock()
-	if err := e.images.Acquire(r.ImageID, r.ID); err != nil {
-		return err
-	}
-	layers, err := e.images.LayerDirs(r.ImageID)
-	if err != nil {
-		return err
+	if root == nil {
+		var err error
+		if root, err = e.imageRoot(r.ImageID, r.ID); err != nil {
+			return err
+		}
 	}
 	in, err := e.input(c, s, im)
 	if err != nil {
@@ -120,11 +135,10 @@ func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandb
 			return err
 		}
 	}
-	group := r.Config.Security.Group
 	pid, err := e.keeper.Create(ctx, keeper.Container{
 		ID: r.ID, Spec: compiled,
-		Overlay: &keeper.Overlay{Lower: layers, Upper: filepath.Join(dir, "upper"), Work: filepath.Join(dir, "work")},
-		User:    in.User, Group: toUint32(group), StrictGroups: r.Config.Security.StrictGroups,
+		Overlay: &keeper.Overlay{Lower: root.lower, Upper: root.upper, Work: root.work},
+		User:    userOf(r.Config, im), Group: toUint32(r.Config.Security.Group), StrictGroups: r.Config.Security.StrictGroups,
 		LogPath: logPath(s.Config, r.Config),
 		Stdin:   r.Config.Stdin, StdinOnce: r.Config.StdinOnce, TTY: r.Config.TTY,
 	})
@@ -135,6 +149,24 @@ func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandb
 	defer c.mu.Unlock()
 	r.Last.PID = pid
 	return saveRecord(dir, r)
+}
+
+// imageRoot prepares a root of an image's layers, which stay as long as the container does.
+func (e *Engine) imageRoot(imageID, id string) (*overlay, error) {
+	if err := e.images.Acquire(imageID, id); err != nil {
+		return nil, err
+	}
+	lower, err := e.images.LayerDirs(imageID)
+	if err != nil {
+		return nil, err
+	}
+	root := &overlay{lower: lower, upper: filepath.Join(e.containerDir(id), "upper"), work: filepath.Join(e.containerDir(id), "work")}
+	for _, d := range []string{root.upper, root.work} {
+		if err := os.Mkdir(d, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return nil, err
+		}
+	}
+	return root, nil
 }
 
 func logPath(s engine.SandboxConfig, c engine.ContainerConfig) string {
@@ -349,7 +381,9 @@ func (e *Engine) unmakeContainer(ctx context.Context, c *container) error {
 	c.mu.Lock()
 	c.removed = true
 	c.mu.Unlock()
-	e.images.Release(c.record.ImageID, id)
+	if c.record.ImageID != "" {
+		e.images.Release(id)
+	}
 	err := os.RemoveAll(e.containerDir(id))
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -404,7 +438,11 @@ func (e *Engine) UpdateResources(ctx context.Context, id string, r engine.Resour
 	if err != nil {
 		return err
 	}
-	if err := e.keeper.Update(ctx, id, linuxResources(r)); err != nil {
+	s, err := e.sandbox(c.record.SandboxID)
+	if err != nil {
+		return err
+	}
+	if err := e.keeper.Update(ctx, e.containerCgroup(s.view().Config, id), linuxResources(r)); err != nil {
 		return fmt.Errorf("update container %s: %w", c.record.Config.Name, err)
 	}
 	c.mu.Lock()

@@ -51,7 +51,7 @@ func (e *Engine) exec(ctx context.Context, c *container, x engine.ExecConfig) (i
 	p := &pipes{}
 	defer p.close()
 	xc := keeper.Exec{
-		Process: compiled.Process, User: in.User, Group: toUint32(c.record.Config.Security.Group),
+		Process: compiled.Process, User: userOf(c.record.Config, im), Group: toUint32(c.record.Config.Security.Group),
 		StrictGroups: c.record.Config.Security.StrictGroups, TTY: x.TTY, Seccomp: compiled.Linux.Seccomp,
 	}
 	if x.User != "" {
@@ -82,13 +82,13 @@ func (e *Engine) exec(ctx context.Context, c *container, x engine.ExecConfig) (i
 
 // execInput makes the process of an exec from its container's.
 func execInput(in spec.Input, x engine.ExecConfig) spec.Input {
-	in.Entrypoint, in.Command, in.Args = nil, x.Command, nil
+	in.Command, in.Args = x.Command, nil
 	in.Env = append(append([]string(nil), in.Env...), x.Env...)
 	if x.WorkingDir != "" {
 		in.WorkingDir = x.WorkingDir
 	}
 	in.TTY = x.TTY
-	in.Privileged = in.Privileged || x.Privileged
+	in.Security.Privileged = in.Security.Privileged || x.Privileged
 	return in
 }
 

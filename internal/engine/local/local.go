@@ -113,9 +113,6 @@ func (e *Engine) Close() error {
 		errs = append(errs, e.group.Wait())
 	}
 	e.events.close()
-	if e.keeper != nil {
-		errs = append(errs, e.keeper.Close())
-	}
 	if e.network != nil {
 		errs = append(errs, e.network.Close())
 	}

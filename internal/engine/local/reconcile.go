@@ -64,10 +64,10 @@ func (e *Engine) loadSandboxes(ctx context.Context) error {
 
 // holds reports whether a sandbox's namespaces are still pinned.
 func (e *Engine) holds(r sandboxRecord) bool {
-	if r.Config.Network != engine.Host && !ns.Pinned(r.NetNS) {
+	if r.Config.Network != engine.Host && !pinned(r.NetNS) {
 		return false
 	}
-	return r.Config.IPC == engine.Host || ns.Pinned(ns.Path(e.nsDir(r.ID), ns.IPC))
+	return r.Config.IPC == engine.Host || pinned(ns.Path(e.nsDir(r.ID), ns.IPC))
 }
 
 func (e *Engine) loadContainers(ctx context.Context, states []keeper.State) error {
@@ -85,7 +85,9 @@ func (e *Engine) loadContainers(ctx context.Context, states []keeper.State) erro
 			close(c.exited)
 		}
 		e.containers[id] = c
-		if err := e.images.Acquire(r.ImageID, id); err != nil {
+		if r.ImageID == "" { // a build's: nobody waits for it any more
+			e.log.Info("remove what a build left", "container", id)
+		} else if err := e.images.Acquire(r.ImageID, id); err != nil {
 			e.log.Warn("image of a container is gone", "container", id, "image", r.ImageID, "error", err)
 		}
 		if s, ok := kept[id]; ok {
@@ -112,7 +114,7 @@ func (e *Engine) loadContainers(ctx context.Context, states []keeper.State) erro
 func (e *Engine) attachedSandboxes() []string {
 	var live []string
 	for id, s := range e.sandboxes {
-		if !s.record.Stopped && s.record.Config.Network != engine.Host {
+		if !s.record.Stopped && s.record.Config.Network != engine.Host && !s.record.Config.Offline {
 			live = append(live, id)
 		}
 	}

@@ -159,6 +159,10 @@ func (e *Engine) makeNamespaces(_ context.Context, s *sandbox) error {
 	if c.Network != engine.Host {
 		kinds = append(kinds, ns.UTS)
 	}
+	if c.Offline {
+		kinds = append(kinds, ns.Net)
+		s.record.NetNS = ns.Path(e.nsDir(s.record.ID), ns.Net)
+	}
 	if len(kinds) == 0 {
 		return nil
 	}
@@ -167,7 +171,7 @@ func (e *Engine) makeNamespaces(_ context.Context, s *sandbox) error {
 
 func (e *Engine) makeNetwork(ctx context.Context, s *sandbox) error {
 	r := &s.record
-	if r.Config.Network == engine.Host {
+	if r.Config.Network == engine.Host || r.Config.Offline {
 		return nil
 	}
 	ports := make([]network.PortMapping, len(r.Config.Ports))
