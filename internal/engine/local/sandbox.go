@@ -116,6 +116,10 @@ func (e *Engine) makeFiles(_ context.Context, s *sandbox) error {
 			return err
 		}
 	}
+	hosts := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+	if err := os.WriteFile(filepath.Join(dir, "hosts"), []byte(hosts), 0o644); err != nil {
+		return err
+	}
 	dns := s.record.Config.DNS
 	if len(dns.Servers) == 0 && len(dns.Searches) == 0 && len(dns.Options) == 0 && e.cfg.DNS != nil {
 		dns = e.cfg.DNS()
@@ -166,7 +170,10 @@ func (e *Engine) makeNamespaces(_ context.Context, s *sandbox) error {
 	if len(kinds) == 0 {
 		return nil
 	}
-	return ns.Create(e.nsDir(s.record.ID), kinds...)
+	if err := ns.Create(e.nsDir(s.record.ID), kinds...); err != nil || c.Hostname == "" || c.Network == engine.Host {
+		return err
+	}
+	return ns.SetHostname(ns.Path(e.nsDir(s.record.ID), ns.UTS), c.Hostname)
 }
 
 func (e *Engine) makeNetwork(ctx context.Context, s *sandbox) error {
@@ -183,8 +190,16 @@ func (e *Engine) makeNetwork(ctx context.Context, s *sandbox) error {
 		return err
 	}
 	r.NetNS = a.NetNS
+	hosts, err := os.OpenFile(filepath.Join(e.sandboxDir(r.ID), "hosts"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer hosts.Close()
 	for _, ip := range a.IPs {
 		r.IPs = append(r.IPs, ip.String())
+		if _, err := fmt.Fprintf(hosts, "%s\t%s\n", ip, r.Config.Hostname); err != nil {
+			return err
+		}
 	}
 	for i, p := range a.Ports { // host ports that were chosen
 		r.Config.Ports[i].HostPort = p.HostPort
