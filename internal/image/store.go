@@ -121,3 +121,6 @@ func bootID() string {
 	}
 	return strings.TrimSpace(string(b))
 }
+
+// Remote is the client that pulls and pushes go through.
+func (s *Store) Remote() *remote.Client { return s.remote }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	ggcr "github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -258,3 +260,37 @@ type manifest struct {
 
 func (m manifest) RawManifest() ([]byte, error)        { return m.raw, nil }
 func (m manifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
+
+// Check asks a registry whether it takes a credential. Denied when not.
+func (c *Client) Check(ctx context.Context, registry string, a Auth) error {
+	t, err := c.transport(registry, false)
+	if err != nil {
+		return err
+	}
+	opts := []name.Option{name.WeakValidation}
+	if t.plainAllowed {
+		opts = append(opts, name.Insecure)
+	}
+	reg, err := name.NewRegistry(registry, opts...)
+	if err != nil {
+		return fault.As(fault.Invalid, err)
+	}
+	rt, err := ggcr.NewWithContext(ctx, reg, a.authenticator(), t, nil)
+	if err != nil {
+		return classify(registry, err)
+	}
+	scheme := "https"
+	if ping, err := ggcr.Ping(ctx, reg, t); err == nil && ping.Insecure {
+		scheme = "http"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+reg.RegistryStr()+"/v2/", nil)
+	if err != nil {
+		return err
+	}
+	res, err := rt.RoundTrip(req)
+	if err != nil {
+		return classify(registry, err)
+	}
+	defer res.Body.Close()
+	return classify(registry, ggcr.CheckError(res, http.StatusOK))
+}
