@@ -18,6 +18,7 @@ type claim struct {
 	key   string // bytes of the element's key
 	value string // bytes of its value
 	to    string // chain a verdict goes to, or drop
+	udp   bool   // an endpoint that UDP is sent to
 }
 
 const (
@@ -59,7 +60,7 @@ func (c compiler) compile(svc *corev1.Service, eps []*discoveryv1.EndpointSlice)
 type claims []claim
 
 func (cs *claims) add(set string, key, value []byte, to string) {
-	*cs = append(*cs, claim{set, string(key), string(value), to})
+	*cs = append(*cs, claim{set: set, key: string(key), value: string(value), to: to})
 }
 
 // addressList is where a Service listens, in one family.
@@ -166,14 +167,14 @@ func (c compiler) groups(out *claims, s side, svc *corev1.Service, port corev1.S
 		if wait > 0 {
 			g.allV = fmt.Sprintf("sticky-%d-%d", len(ch.all), wait)
 		}
-		out.members(s, g.all, ch.all, wait > 0)
+		out.members(s, g.all, ch.all, protocolOf(port), wait > 0)
 	}
 	if len(ch.here) > 0 && usesLocal(svc) {
 		g.here, g.hereV = c.group(name+" local"), "lpick-"+fmt.Sprint(len(ch.here))
 		if wait > 0 {
 			g.hereV = fmt.Sprintf("lsticky-%d-%d", len(ch.here), wait)
 		}
-		out.members(s, g.here, ch.here, wait > 0)
+		out.members(s, g.here, ch.here, protocolOf(port), wait > 0)
 	}
 	return g
 }
@@ -194,10 +195,11 @@ func affinity(svc *corev1.Service) int32 {
 	return corev1.DefaultClientIPServiceAffinitySeconds
 }
 
-func (cs *claims) members(s side, group uint32, eps []endpoint, sticky bool) {
+func (cs *claims) members(s side, group uint32, eps []endpoint, proto corev1.Protocol, sticky bool) {
 	for i, e := range eps {
 		to := nft.AppendPort(nft.AppendAddr(nil, e.addr.Addr()), e.addr.Port())
 		cs.add(setEP+s.n, nft.AppendNumber(nft.AppendNumber(nil, group), uint32(i)), to, "")
+		(*cs)[len(*cs)-1].udp = proto == corev1.ProtocolUDP
 		if sticky {
 			cs.add(setLive+s.n, nft.AppendNumber(to, group), nil, "")
 		}

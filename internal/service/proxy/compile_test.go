@@ -238,7 +238,25 @@ func BenchmarkOneServiceChangedOf10k(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i++
-		slices.set("default/s77", manySlice(77, 3+i%2))
+		slices.set("default/s77", manySlice(77, 3+i%2)) // a chain comes or goes, too
+		if err := p.sync(k); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkOneEndpointChangedOf10kServices(b *testing.B) {
+	p, k, slices := benchWorld(b, 10000)
+	p.takeDirty()
+	if err := k.load(p.everything()); err != nil {
+		b.Fatal(err)
+	}
+	i := 0
+	for b.Loop() {
+		i++
+		s := manySlice(77, 4)
+		s.Endpoints[0].Addresses[0] = fmt.Sprint("10.0.0.", i%200)
+		slices.set("default/s77", s)
 		if err := p.sync(k); err != nil {
 			b.Fatal(err)
 		}

@@ -346,3 +346,23 @@ func TestAffinityHoldsUntilEndpointLeaves(t *testing.T) {
 		}
 	}
 }
+
+func TestUDPLeavesAnEndpointThatLeft(t *testing.T) {
+	w := newWorld(t, 3)
+	w.service(nil)
+	w.endpoints(0)
+	for _, addr := range []string{clusterIP + ":80", "[" + clusterIP6 + "]:80"} {
+		w.endpoints(0)
+		c, err := w.dial(w.pods[2].NetNS, "udp", addr)
+		w.check(err)
+		defer c.Close()
+		if pod, err := talk(c); err != nil || pod != "0" {
+			t.Fatalf("%s before: %q, %v", addr, pod, err)
+		}
+		w.endpoints(1)
+		w.check(w.proxy.left.forget())
+		if pod, err := talk(c); err != nil || pod != "1" {
+			t.Errorf("%s after: %q, %v", addr, pod, err)
+		}
+	}
+}

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/dhow-project/dhow/internal/x/run"
 )
 
 // Proxy keeps the kernel in step with the caches. Use New, then Run once.
@@ -22,6 +24,7 @@ type Proxy struct {
 	mu    sync.Mutex
 	dirty map[types.NamespacedName]bool
 	wake  chan struct{}
+	left  *leavers
 }
 
 // New subscribes to the caches, which are not running yet.
@@ -29,7 +32,7 @@ func New(cfg Config) *Proxy {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{cfg: cfg, state: newState(), groups: map[types.NamespacedName]map[string]uint32{}, ways: map[string]uint32{}, dirty: map[types.NamespacedName]bool{}, wake: make(chan struct{}, 1)}
+	p := &Proxy{cfg: cfg, state: newState(), groups: map[types.NamespacedName]map[string]uint32{}, ways: map[string]uint32{}, dirty: map[types.NamespacedName]bool{}, wake: make(chan struct{}, 1), left: newLeavers()}
 	cfg.Services.Subscribe(func(old, new *corev1.Service) {
 		for _, s := range []*corev1.Service{old, new} {
 			if s != nil {
@@ -84,6 +87,13 @@ func (p *Proxy) Run(ctx context.Context) error {
 	if err := k.load(p.everything()); err != nil {
 		return fmt.Errorf("serve services: %w", err)
 	}
+	g := run.New(ctx)
+	g.Go("service table", func(ctx context.Context) error { return p.follow(ctx, k) })
+	g.Go("service connections", func(ctx context.Context) error { return p.left.run(ctx, p.cfg.Log) })
+	return g.Wait()
+}
+
+func (p *Proxy) follow(ctx context.Context, k *kernel) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -91,7 +101,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 		case <-p.wake:
 		}
 		if err := p.sync(k); err != nil {
-			return fmt.Errorf("serve services: %w", err)
+			return err
 		}
 	}
 }
@@ -103,7 +113,9 @@ func (p *Proxy) sync(k *kernel) error {
 	for name := range p.takeDirty() {
 		changed[name] = p.compileOne(name)
 	}
-	err := k.change(p.state.replace(changed))
+	difference := p.state.replace(changed)
+	err := k.change(difference)
+	p.left.note(difference)
 	if err == nil {
 		return nil
 	}
