@@ -59,6 +59,7 @@ type Node struct {
 	log  *slog.Logger
 	pods *pods
 	self *self
+	born time.Time
 
 	mu      sync.Mutex
 	started bool
@@ -67,7 +68,7 @@ type Node struct {
 // New makes a node; nothing happens before Run.
 func New(cfg Config) *Node {
 	cfg.defaults()
-	n := &Node{cfg: cfg, log: cfg.Log}
+	n := &Node{cfg: cfg, log: cfg.Log, born: time.Now()}
 	n.self = newSelf(&n.cfg)
 	n.pods = newPods(n)
 	return n

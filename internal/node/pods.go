@@ -31,6 +31,7 @@ type pods struct {
 	workers map[types.UID]*entry
 	owner   map[string]*pod.Worker // by sandbox id
 	found   found
+	waiters map[string]map[chan struct{}]bool // for the end of an engine container
 }
 
 // entry is one pod's worker and the newest version of the pod.
@@ -189,6 +190,9 @@ func (p *pods) listen(ctx context.Context, events <-chan engine.Event) error {
 func (p *pods) tell(ev engine.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if ev.Container != "" {
+		p.wake(ev.Container)
+	}
 	w := p.owner[ev.SandboxID]
 	switch {
 	case w == nil:
