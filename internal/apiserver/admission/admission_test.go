@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
@@ -229,4 +231,82 @@ func TestSystemObjects(t *testing.T) {
 			t.Errorf("%s is missing", n)
 		}
 	}
+}
+
+func TestNodeRestriction(t *testing.T) {
+	r := newWorld()
+	mine, other := pod("mine"), pod("other")
+	mine.Spec.NodeName, other.Spec.NodeName, mine.UID = "a", "b", "u1"
+	r.Put(mine, other)
+	z := &world{Reader: r}
+	by := func(w *request.Write) error {
+		w.User = &request.User{Name: "system:node:a", Groups: []string{"system:nodes"}}
+		return z.nodeRestriction(t.Context(), w)
+	}
+	of := func(p *corev1.Pod, op request.Operation, sub string) *request.Write {
+		w := write(r, "pods", p, p)
+		w.Operation, w.Subresource = op, sub
+		return w
+	}
+	token := func(ref *authenticationv1.BoundObjectReference) *request.Write {
+		w := write(r, "serviceaccounts", &corev1.ServiceAccount{ObjectMeta: meta("web", "default")}, nil)
+		w.Object, w.Subresource = nil, "token"
+		w.Body = &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{BoundObjectRef: ref}}
+		return w
+	}
+	ref := func(name, uid string) *authenticationv1.BoundObjectReference {
+		return &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: name, UID: types.UID(uid)}
+	}
+	node := func(labels map[string]string, taints ...corev1.Taint) *corev1.Node {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: labels}, Spec: corev1.NodeSpec{Taints: taints}}
+	}
+	labelled := pod("mine")
+	labelled.Labels = map[string]string{"app": "db"}
+	status := of(labelled, request.Update, "status")
+	status.Old = mine
+	for _, c := range []struct {
+		w    *request.Write
+		want string
+	}{
+		{of(mine, request.Update, "status"), ""},
+		{status, "cannot update labels through pod status"},
+		{of(other, request.Update, "status"), "can only update pod status for pods with spec.nodeName set to itself"},
+		{of(mine, request.Delete, ""), ""},
+		{of(other, request.Delete, ""), "can only delete pods with spec.nodeName set to itself"},
+		{of(mine, request.Create, ""), "can only create mirror pods"},
+		{of(mine, request.Create, "binding"), "only 'status' and 'eviction' are allowed"},
+		{token(ref("mine", "u1")), ""},
+		{token(ref("mine", "u2")), "does not match the UID"},
+		{token(ref("mine", "")), "without a uid"},
+		{token(ref("other", "x")), "UID"},
+		{token(nil), "not bound to a pod"},
+		{write(r, "nodes", node(map[string]string{"kubernetes.io/hostname": "a", "team": "x"}), nil), ""},
+		{write(r, "nodes", node(map[string]string{"node-restriction.kubernetes.io/x": "1"}), nil), "not allowed to set the following labels: node-restriction.kubernetes.io/x"},
+		{write(r, "nodes", node(nil, corev1.Taint{Key: "k"}), node(nil)), "not allowed to modify taints"},
+		{write(r, "nodes", node(map[string]string{"k8s.io/y": ""}), node(nil)), "is not allowed to modify labels: k8s.io/y"},
+	} {
+		wants(t, by(c.w), c.want)
+	}
+}
+
+func TestStorage(t *testing.T) {
+	r := newWorld()
+	grow := true
+	class := func(name, def string) *storagev1.StorageClass {
+		return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{defaultClass: def}}, AllowVolumeExpansion: &grow}
+	}
+	r.Put(class("fast", "false"), class("slow", "true"))
+	steps := Steps(r, Options{})
+	c := &corev1.PersistentVolumeClaim{ObjectMeta: meta("web", "c"), Spec: corev1.PersistentVolumeClaimSpec{Resources: corev1.VolumeResourceRequirements{Requests: list("storage", "1Gi")}}}
+	wants(t, admit(t, steps, write(r, "persistentvolumeclaims", c, nil)), "")
+	if c.Spec.StorageClassName == nil || *c.Spec.StorageClassName != "slow" || !cmp.Equal(c.Finalizers, []string{"kubernetes.io/pvc-protection"}) {
+		t.Errorf("got %v %v", c.Spec.StorageClassName, c.Finalizers)
+	}
+	bigger := c.DeepCopy()
+	bigger.Spec.Resources.Requests = list("storage", "2Gi")
+	wants(t, admit(t, steps, write(r, "persistentvolumeclaims", bigger, c)), "Only bound persistent volume claims can be expanded")
+	c.Status.Phase = corev1.ClaimBound
+	wants(t, admit(t, steps, write(r, "persistentvolumeclaims", bigger, c)), "")
+	grow = false
+	wants(t, admit(t, steps, write(r, "persistentvolumeclaims", bigger, c)), "only dynamically provisioned pvc can be resized")
 }

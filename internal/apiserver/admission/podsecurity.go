@@ -31,13 +31,18 @@ func newPodSecurity(w *world) *podSecurity {
 	})}
 }
 
-var psaResources = map[string]bool{ // never changed
-	"/pods": true, "/replicationcontrollers": true, "/podtemplates": true, "apps/replicasets": true,
-	"apps/deployments": true, "apps/statefulsets": true, "apps/daemonsets": true, "batch/jobs": true, "batch/cronjobs": true,
+// makesPods reports whether a kind is a pod or holds the template of one.
+func makesPods(k *api.Kind) bool {
+	switch k.Hub().Group + "/" + k.Resource {
+	case "/pods", "/replicationcontrollers", "/podtemplates", "apps/replicasets", "apps/deployments",
+		"apps/statefulsets", "apps/daemonsets", "batch/jobs", "batch/cronjobs":
+		return true
+	}
+	return false
 }
 
 func (z *podSecurity) check(_ context.Context, w *request.Write) error {
-	if w.Operation != request.Create && w.Operation != request.Update || !psaResources[w.Kind.Hub().Group+"/"+w.Kind.Resource] ||
+	if w.Operation != request.Create && w.Operation != request.Update || !makesPods(w.Kind) ||
 		w.Subresource != "" && w.Subresource != "ephemeralcontainers" && w.Subresource != "resize" {
 		return nil
 	}
