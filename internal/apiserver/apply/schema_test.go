@@ -72,7 +72,9 @@ func fill(seed int64, obj runtime.Object) {
 	randfill.NewWithSeed(seed).NilChance(0.2).NumElements(1, 1).MaxDepth(18).Funcs(
 		func(q *resource.Quantity, c randfill.Continue) { *q = resource.MustParse(fmt.Sprint(c.Intn(100))) },
 		func(m *metav1.Time, c randfill.Continue) { *m = metav1.Unix(int64(c.Intn(1e9)), 0) },
-		func(m *metav1.MicroTime, c randfill.Continue) { *m = metav1.NewMicroTime(metav1.Unix(int64(c.Intn(1e9)), 0).Time) },
+		func(m *metav1.MicroTime, c randfill.Continue) {
+			*m = metav1.NewMicroTime(metav1.Unix(int64(c.Intn(1e9)), 0).Time)
+		},
 		func(i *intstr.IntOrString, c randfill.Continue) { *i = intstr.FromInt32(c.Int31()) },
 		func(r *runtime.RawExtension, c randfill.Continue) { r.Raw = []byte(`{"a":{"b":[1]}}`) },
 		func(r *metav1.FieldsV1, c randfill.Continue) { *r = metav1.FieldsV1{} },
