@@ -7,6 +7,7 @@ import (
 
 	"github.com/dhow-project/dhow/internal/cli"
 	"github.com/dhow-project/dhow/internal/daemon"
+	"github.com/dhow-project/dhow/internal/kubectl"
 )
 
 func main() {
@@ -17,7 +18,6 @@ func main() {
 		Engine:      daemon.Engine,
 		Credentials: daemon.Credentials,
 		Login:       daemon.Login,
-		Kubectl:     daemon.Kubectl,
-		OCI:         daemon.OCI,
+		Kubectl:     kubectl.Run,
 	}, os.Args[1:]))
 }

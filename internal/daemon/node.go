@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 
@@ -39,7 +38,7 @@ func (d *daemon) openEngine(ctx context.Context) (string, error) {
 func openEngine(ctx context.Context, d *daemon) (*local.Engine, error) {
 	return local.Open(ctx, local.Config{
 		Name: d.config.Name, Dir: d.layout.Engine(), NetworkDir: d.layout.Network(),
-		PodCIDRs: []netip.Prefix{d.podRange()}, Version: Version,
+		PodCIDRs: []netip.Prefix{d.nodeRange()}, Version: Version,
 		Registries: image.Registries{
 			Mirrors: d.config.Registries.Mirrors, Insecure: d.config.Registries.Insecure, CA: d.config.Registries.CA,
 		},
@@ -69,7 +68,7 @@ func (d *daemon) recorder(component string) *client.Recorder {
 
 func (d *daemon) startScheduler(context.Context) (string, error) {
 	s := scheduler.New(scheduler.Config{Conn: d.conn, Caches: d.caches, Recorder: d.recorder(scheduler.Name), Log: d.log})
-	d.live("scheduler", s.Run)
+	d.runs = append(d.runs, life{"scheduler", s.Run})
 	return "", nil
 }
 
@@ -99,9 +98,6 @@ func (d *daemon) dnsObjects() []api.Object {
 	return []api.Object{service, slice}
 }
 
-// hostDNS is what plain containers get: the host's own servers, unless only the host can reach them.
-func hostDNS() engine.DNS { return dns.HostResolvers() }
-
 func (d *daemon) nodeAddresses() []net.IP {
 	if ip := primaryIP(); ip != nil {
 		return []net.IP{ip}
@@ -123,10 +119,55 @@ func primaryIP() net.IP {
 	return a.IP
 }
 
-var (
-	_ = fmt.Sprint
-	_ = proxy.TableName
-	_ = node.New
-	_ = controller.New
-	_ = controllers.List
-)
+// nodeRange is this node's part of the pod network: the first /24, as the node IPAM controller will find.
+func (d *daemon) nodeRange() netip.Prefix { return netip.PrefixFrom(d.podRange().Masked().Addr(), 24) }
+
+func (d *daemon) startControllers(context.Context) (string, error) {
+	d.parts = controllers.Controllers(controller.Deps{
+		Conn: d.conn, Caches: d.caches, Recorder: d.recorder("dhow-controllers"), Log: d.log,
+		RootCA: d.keys.CA.PEM, ClusterCIDRs: []netip.Prefix{d.podRange()},
+	})
+	return "", nil
+}
+
+// startServices makes the kernel and DNS follow Services.
+func (d *daemon) startServices(context.Context) (string, error) {
+	services, slices := client.CacheOf[*corev1.Service](d.caches), client.CacheOf[*discoveryv1.EndpointSlice](d.caches)
+	p := proxy.New(proxy.Config{
+		Name: d.config.Name, NodeName: d.config.NodeName, PodCIDRs: []netip.Prefix{d.podRange()},
+		Services: services, Slices: slices, Log: d.log,
+	})
+	names := dns.New(dns.Config{
+		Zone: clusterDomain, Listen: []netip.AddrPort{netip.AddrPortFrom(d.engine.Gateway()[0], 53)}, Addresses: []netip.Addr{d.dnsIP()},
+		Services: services, Slices: slices, Log: d.log,
+	})
+	d.runs = append(d.runs, life{"service proxy", p.Run}, life{"DNS", names.Run})
+	return "", nil
+}
+
+func (d *daemon) startNode(context.Context) (string, error) {
+	n := node.New(node.Config{
+		Name: d.config.NodeName, Addresses: d.nodeAddresses(), Dir: d.layout.Node(), LogDir: d.layout.Logs(),
+		Engine: d.engine, Conn: d.conn, DNS: node.DNS{ClusterIP: d.dnsIP().String(), Domain: clusterDomain},
+		MaxPods: int64(d.config.MaxPods), Version: Version, Log: d.log,
+	})
+	d.kubelet = n.Handler()
+	d.runs = append(d.runs, life{"node", n.Run})
+	return "", nil
+}
+
+// life is a part that runs once the caches do.
+type life struct {
+	name string
+	run  func(context.Context) error
+}
+
+// runCaches lets everything live that looks at caches. They run first and stop last.
+func (d *daemon) runCaches(ctx context.Context) (string, error) {
+	d.live("caches", d.caches.Run)
+	d.live("controllers", func(ctx context.Context) error { return controllers.Run(ctx, d.parts) })
+	for _, l := range d.runs {
+		d.live(l.name, l.run)
+	}
+	return "", d.caches.WaitSynced(ctx)
+}

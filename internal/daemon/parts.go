@@ -12,6 +12,7 @@ import (
 	"github.com/dhow-project/dhow/internal/apiserver/authn"
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/config"
+	"github.com/dhow-project/dhow/internal/controller"
 	"github.com/dhow-project/dhow/internal/engine/local"
 	"github.com/dhow-project/dhow/internal/pki"
 	"github.com/dhow-project/dhow/internal/store"
@@ -37,6 +38,8 @@ type daemon struct {
 	engine   *local.Engine
 	kubelet  http.Handler
 
+	parts       []controller.Part
+	runs        []life
 	nodes       client.Cache[*corev1.Node]
 	nodeChanged chan struct{}
 }
