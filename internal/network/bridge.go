@@ -35,7 +35,7 @@ func (m *Manager) ensureBridge() error {
 
 func (m *Manager) makeBridge() (netlink.Link, error) {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.HardwareAddr = m.names.bridge, m.cfg.MTU, mac(m.ipam.gateways()[0])
+	attrs.Name, attrs.MTU, attrs.HardwareAddr = m.names.bridge, m.cfg.MTU, mac(gateways(m.cfg.PodCIDRs)[0])
 	if err := m.host.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (m *Manager) repairBridge(link netlink.Link) error {
 
 func (m *Manager) virtualRoutes(link netlink.Link) error {
 	for _, v := range m.cfg.Virtual {
-		for _, gw := range m.ipam.gateways() {
+		for _, gw := range gateways(m.cfg.PodCIDRs) {
 			if gw.Is4() != v.Addr().Is4() {
 				continue
 			}

@@ -178,7 +178,7 @@ func (m *Manager) reconcileHost() error {
 }
 
 // Gateway are the bridge's addresses: where sandboxes find this host.
-func (m *Manager) Gateway() []netip.Addr { return m.ipam.gateways() }
+func (m *Manager) Gateway() []netip.Addr { return gateways(m.cfg.PodCIDRs) }
 
 // Bridge is the name of the bridge.
 func (m *Manager) Bridge() string { return m.names.bridge }

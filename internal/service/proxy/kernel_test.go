@@ -366,3 +366,57 @@ func TestUDPLeavesAnEndpointThatLeft(t *testing.T) {
 		}
 	}
 }
+
+// A name server on the bridge behind a Service with a hand-made slice is how the cluster DNS address works.
+func TestEndpointOnTheNodeItself(t *testing.T) {
+	w := newWorld(t, 1)
+	gateway := w.net.Gateway()[0].String()
+	u, err := net.ListenPacket("udp", net.JoinHostPort(gateway, "8080"))
+	w.check(err)
+	defer u.Close()
+	go func() {
+		buf := make([]byte, 64)
+		for {
+			_, from, err := u.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			u.WriteTo([]byte("node "+from.(*net.UDPAddr).IP.String()), from)
+		}
+	}()
+	w.service(nil)
+	w.slices.set("default/web-4", testSlice("web-4", discoveryv1.AddressTypeIPv4, discoveryv1.Endpoint{Addresses: []string{gateway}}))
+	w.check(w.proxy.sync(w.kernel))
+	for _, from := range []string{w.pods[0].NetNS, ""} {
+		if who, _, err := w.ask(from, "udp", clusterIP+":80"); err != nil || who != "node" {
+			t.Errorf("from %q: %q, %v", from, who, err)
+		}
+	}
+}
+
+func TestRestartAndMeddlingKeepConnections(t *testing.T) {
+	w := newWorld(t, 3)
+	w.service(nil)
+	w.endpoints(0, 1)
+	open, err := w.dial(w.pods[2].NetNS, "tcp", clusterIP+":80")
+	w.check(err)
+	defer open.Close()
+	before, err := talk(open)
+	w.check(err)
+
+	again := New(w.proxy.cfg)
+	w.check(w.kernel.load(again.everything()))
+	w.proxy = again
+	if after, err := talk(open); err != nil || after != before {
+		t.Errorf("after restart: %q, then %q, %v", before, after, err)
+	}
+
+	w.check(Purge("test")) // somebody flushes the ruleset
+	w.endpoints(1)
+	if pod, _, err := w.ask(w.pods[2].NetNS, "tcp", clusterIP+":80"); err != nil || pod != "1" {
+		t.Errorf("after the table was deleted: pod %q, %v", pod, err)
+	}
+	if after, err := talk(open); err != nil || after != before {
+		t.Errorf("after the table was deleted: %q, then %q, %v", before, after, err)
+	}
+}
