@@ -28,7 +28,9 @@ func IndexByOwner[T api.Object](c client.Cache[T]) {
 }
 
 // Children are the objects whose controller has the UID. The cache needs IndexByOwner.
-func Children[T api.Object](c client.Cache[T], owner types.UID) []T { return c.By(ownerIndex, string(owner)) }
+func Children[T api.Object](c client.Cache[T], owner types.UID) []T {
+	return c.By(ownerIndex, string(owner))
+}
 
 func orphans(namespace string) string { return "orphans of " + namespace }
 

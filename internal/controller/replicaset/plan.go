@@ -135,4 +135,3 @@ func status(rs *appsv1.ReplicaSet, active []*corev1.Pod, failure error, diff int
 	s.Conditions = conditions(s.Conditions, failure, diff, now)
 	return s, again
 }
-
