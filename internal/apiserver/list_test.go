@@ -80,9 +80,10 @@ func TestSelectors(t *testing.T) {
 func TestTooLargeResourceVersion(t *testing.T) {
 	t.Parallel()
 	f := start(t)
-	_, err := f.typed(t, false).CoreV1().Pods("").List(t.Context(), metav1.ListOptions{ResourceVersion: "1000"})
-	if !apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge) || !apierrors.IsTimeout(err) {
-		t.Error(err)
+	code, body := f.get(t, "/api/v1/pods?resourceVersion=1000", "")
+	want := `"message":"Timeout: Too large resource version: 1000, current: 0","reason":"Timeout","details":{"causes":[{"reason":"ResourceVersionTooLarge","message":"Too large resource version"}],"retryAfterSeconds":1},"code":504`
+	if code != http.StatusGatewayTimeout || !strings.Contains(body, want) {
+		t.Errorf("%d %s", code, body)
 	}
 }
 

@@ -3,8 +3,10 @@ package apiserver
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dhow-project/dhow/internal/apiserver/cache"
 	"github.com/dhow-project/dhow/internal/apiserver/codec"
@@ -97,6 +99,7 @@ func rollback(w *writing) {
 }
 
 func (s *Server) defaults(w *writing) error {
+	onceEach(w, duplicateOwners)
 	if w.Kind.Default != nil {
 		w.Kind.Default(w.Object)
 	}
@@ -110,6 +113,31 @@ func (s *Server) own(w *writing) error {
 	}
 	return s.fields.Update(w.Kind, w.c.version, w.Subresource, w.Old, w.Object, w.c.manager)
 }
+
+// onceEach drops repeated owners and tells the client, as upstream does before and after admission.
+func onceEach(w *writing, format string) {
+	refs := w.Object.GetOwnerReferences()
+	if len(refs) < 2 {
+		return
+	}
+	seen, twice := map[types.UID]bool{}, []string(nil)
+	out := refs[:0:0]
+	for _, r := range refs {
+		if seen[r.UID] {
+			twice = append(twice, string(r.UID))
+			continue
+		}
+		seen[r.UID] = true
+		out = append(out, r)
+	}
+	if len(twice) > 0 {
+		w.Object.SetOwnerReferences(out)
+		w.Warnings = append(w.Warnings, fmt.Sprintf(format, strings.Join(twice, ", ")))
+	}
+}
+
+const duplicateOwners = ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, " +
+	"and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %v"
 
 func (s *Server) mutate(w *writing) error {
 	for _, st := range s.Admission {

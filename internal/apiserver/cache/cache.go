@@ -40,6 +40,8 @@ type Cache struct {
 	mu       sync.RWMutex
 	revision int64 // of the last change applied to the trees
 	samples  [samples]sample
+	trimming *time.Timer
+	stopped  bool
 
 	published atomic.Int64 // revision up to which hooks have run
 	waitMu    sync.Mutex
@@ -128,6 +130,7 @@ func (c *Cache) decode(e store.Entry) (api.Object, error) {
 
 // Run follows the store until ctx ends.
 func (c *Cache) Run(ctx context.Context) error {
+	defer c.stop()
 	for {
 		err := c.follow(ctx)
 		if ctx.Err() != nil {
@@ -192,6 +195,9 @@ func (c *Cache) apply(evs []store.Event) error {
 			continue
 		}
 		if e := kc.apply(key, objs[i], ev.Entry.Revision); e != nil {
+			if len(kc.ring) == ringOld+1 {
+				c.trimLater()
+			}
 			changes = append(changes, change{kc, e})
 			if pend[i] != nil {
 				pend[i].entry = e.Entry

@@ -62,6 +62,13 @@ func (e *Entry) Body(version int, f codec.Format) ([]byte, error) {
 	return b, err
 }
 
+// release lets go of the encodings of an entry that is history: few will ask for them again.
+func (e *Entry) release() {
+	e.hub[0].Store(nil)
+	e.hub[1].Store(nil)
+	e.others.Store(nil)
+}
+
 // At is the same object with another revision, as deletions show it.
 func (e *Entry) At(revision int64) *Entry {
 	return NewEntry(e.kind, e.Key, Shallow(e.Obj), revision)

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"strings"
+	"time"
 
 	"github.com/tidwall/btree"
 
@@ -28,10 +29,13 @@ type Event struct {
 	Entry, Old *Entry
 }
 
-// ringMax bounds a kind's history; ringKeep is what is left of it when it is cut.
+// ringMax bounds a kind's history; ringKeep is what is left of it when it is cut. Of
+// what is older than ringAge only the last ringOld stay.
 const (
 	ringMax  = 8192
 	ringKeep = 4096
+	ringOld  = 128
+	ringAge  = 2 * time.Minute
 )
 
 // kindCache is guarded by Cache.mu.
@@ -58,10 +62,12 @@ func (k *kindCache) apply(key string, obj api.Object, revision int64) *Event {
 		if !ok {
 			return nil
 		}
+		old.release()
 		ev = &Event{Deleted, old.At(revision), old}
 	} else {
 		ev = &Event{Entry: NewEntry(k.kind, key, obj, revision)}
 		if old, replaced := k.tree.Set(ev.Entry); replaced {
+			old.release()
 			ev.Type, ev.Old = Modified, old
 		}
 	}
@@ -77,6 +83,14 @@ func (k *kindCache) apply(key string, obj api.Object, revision int64) *Event {
 func (k *kindCache) cut(n int) {
 	k.floor = k.ring[n-1].Entry.Revision
 	k.ring = append(make([]*Event, 0, len(k.ring)-n+64), k.ring[n:]...)
+}
+
+// trim forgets events up to revision, but for the last few. It reports whether more are left than those.
+func (k *kindCache) trim(revision int64) bool {
+	if n := min(k.after(revision), len(k.ring)-ringOld); n > 0 {
+		k.cut(n)
+	}
+	return len(k.ring) > ringOld
 }
 
 // after is the index in ring of the first event with a revision greater than rev.

@@ -70,7 +70,7 @@ func (c *Cache) SnapshotAt(k *api.Kind, revision int64) (*Tree, error) {
 	if kc == nil {
 		return newTree(), nil
 	}
-	if revision != c.revision && (revision < kc.floor || revision < c.compacted()) {
+	if revision != c.revision && (revision < kc.floor || revision < c.olderThan(memory)) {
 		return nil, fault.New(fault.Gone, "revision %d of %s is no longer remembered", revision, kc.kind.Resource)
 	}
 	if kc.after(revision) == len(kc.ring) {

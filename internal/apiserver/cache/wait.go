@@ -74,13 +74,44 @@ func (c *Cache) sample(revision int64) {
 	c.samples[0] = sample{now, revision}
 }
 
-// compacted is the newest revision that is older than memory. Guarded by mu.
-func (c *Cache) compacted() int64 {
+// olderThan is the newest known revision that is at least so old. Guarded by mu.
+func (c *Cache) olderThan(age time.Duration) int64 {
 	now := time.Now()
 	for _, s := range c.samples {
-		if !s.at.IsZero() && now.Sub(s.at) >= memory {
+		if !s.at.IsZero() && now.Sub(s.at) >= age {
 			return s.revision
 		}
 	}
 	return 0
+}
+
+// trimLater makes sure that history which gets old is forgotten even when nothing more is written. Guarded by mu.
+func (c *Cache) trimLater() {
+	if c.trimming == nil {
+		c.trimming = time.AfterFunc(ringAge, c.trim)
+	}
+}
+
+func (c *Cache) trim() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trimming = nil
+	c.sample(c.revision)
+	rev, again := c.olderThan(ringAge), false
+	for _, k := range c.kinds {
+		again = k.trim(rev) || again
+	}
+	if again && !c.stopped {
+		c.trimLater()
+	}
+}
+
+// stop ends the timer.
+func (c *Cache) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+	if c.trimming != nil {
+		c.trimming.Stop()
+	}
 }
