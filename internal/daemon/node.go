@@ -14,7 +14,6 @@ import (
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/controller"
 	controllers "github.com/dhow-project/dhow/internal/controller/all"
-	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/engine/local"
 	"github.com/dhow-project/dhow/internal/image"
 	"github.com/dhow-project/dhow/internal/node"
