@@ -152,3 +152,22 @@ func TestUserKubeconfig(t *testing.T) {
 		}
 	}
 }
+
+func FuzzMergeKubeconfig(f *testing.F) {
+	for _, s := range []string{ours, theirs, "", "a: &x [1]\nclusters: *x\n", "users: ~\n", "- 1\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		out, _, err := mergeKubeconfig([]byte(s), access)
+		if err != nil {
+			return
+		}
+		if again, changed, err := mergeKubeconfig(out, access); err != nil || changed {
+			t.Errorf("second merge: changed %v, %v\n%s", changed, err, again)
+		}
+		left, _, err := removeKubeconfig(out, access.Name)
+		if err != nil || strings.Contains(string(left), "a2V5\n") && !strings.Contains(s, "a2V5") {
+			t.Errorf("removal: %v\n%s", err, left)
+		}
+	})
+}
