@@ -12,9 +12,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
 
@@ -24,12 +21,12 @@ import (
 	"github.com/dhow-project/dhow/internal/apiserver/admission"
 	"github.com/dhow-project/dhow/internal/apiserver/authn"
 	"github.com/dhow-project/dhow/internal/apiserver/authz"
+	"github.com/dhow-project/dhow/internal/apiserver/openapi"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/pki"
 	"github.com/dhow-project/dhow/internal/store/disk"
 	"github.com/dhow-project/dhow/internal/x/fault"
-	"github.com/dhow-project/dhow/internal/x/run"
 )
 
 // kubernetesVersion is the API that is served.
@@ -136,43 +133,28 @@ func (d *daemon) startServer(ctx context.Context) (string, error) {
 
 // virtual are the kinds that are answered and not stored.
 func (d *daemon) virtual(chain *authn.Chain, allow *authz.Chain) {
-	type review = func(context.Context, *request.User, apiruntime.Object) (apiruntime.Object, error)
-	reviews := authn.NewReviews(chain, d.tokens)
-	for gr, f := range map[schema.GroupResource]review{
-		{Group: "authentication.k8s.io", Resource: "tokenreviews"}:             reviews.Review,
-		{Group: "authentication.k8s.io", Resource: "selfsubjectreviews"}:       reviews.Review,
-		{Group: "authorization.k8s.io", Resource: "subjectaccessreviews"}:      allow.Review,
-		{Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"}:  allow.Review,
-		{Group: "authorization.k8s.io", Resource: "localsubjectaccessreviews"}: allow.Review,
-		{Group: "authorization.k8s.io", Resource: "selfsubjectrulesreviews"}:   allow.Review,
+	for group, f := range map[string]apiserver.Virtual{
+		"authentication.k8s.io": authn.NewReviews(chain, d.tokens).Serve,
+		"authorization.k8s.io":  allow.Serve,
 	} {
-		d.server.Virtual[gr] = func(ctx context.Context, w *request.Write) (apiruntime.Object, error) {
-			return f(ctx, w.User, w.Object)
+		for _, k := range d.registry.Kinds() {
+			if k.Hub().Group == group {
+				d.server.Virtual[k.GroupResource()] = f
+			}
 		}
 	}
-	d.server.Virtual[schema.GroupResource{Resource: "serviceaccounts/token"}] = func(ctx context.Context, w *request.Write) (apiruntime.Object, error) {
-		return d.tokens.Request(ctx, w.User, w.Namespace, w.Name, w.Body)
-	}
+	d.server.Virtual[schema.GroupResource{Resource: "serviceaccounts/token"}] = d.tokens.Serve
 }
 
 // extra are the paths that are no resources.
 func (d *daemon) extra() {
-	d.server.Extra["/openid/v1/jwks"] = document("application/jwk-set+json", d.tokens.JWKS)
-	d.server.Extra["/.well-known/openid-configuration"] = document("application/json", func() ([]byte, error) {
-		return d.tokens.OpenIDConfiguration(d.url() + "/openid/v1/jwks")
-	})
-}
-
-func document(contentType string, f func() ([]byte, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		body, err := f()
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", contentType)
-		w.Write(body)
-	})
+	for path, h := range d.tokens.Handlers() {
+		d.server.Extra[path] = h
+	}
+	docs := openapi.New(d.registry, openapi.Options{Version: kubernetesVersion})
+	for _, path := range []string{"/openapi/v2", "/openapi/v3", "/openapi/v3/"} {
+		d.server.Extra[path] = docs
+	}
 }
 
 func (d *daemon) url() string {
@@ -183,70 +165,25 @@ func (d *daemon) url() string {
 	return "https://" + net.JoinHostPort(host, port)
 }
 
-// ensureObjects makes the objects that a cluster cannot be without, side by side where they do not need each
-// other, so that they share commits.
+// ensureObjects makes the objects that a cluster cannot be without, and corrects those that follow
+// this process's address.
 func (d *daemon) ensureObjects(ctx context.Context) (string, error) {
-	caPEM := d.keys.CA.PEM
-	system := admission.SystemObjects(admission.System{
+	if err := admission.EnsureSystem(ctx, d.conn, admission.System{
 		ServiceRanges: []netip.Prefix{d.serviceRange()},
 		Addresses:     d.engine.Gateway()[:1],
 		Port:          d.port(),
-		ClientCA:      caPEM,
-	})
-	namespaces := 0
-	for namespaces < len(system) {
-		if _, ok := system[namespaces].(*corev1.Namespace); !ok {
-			break
-		}
-		namespaces++
+		ClientCA:      d.keys.CA.PEM,
+		ProxyCA:       d.keys.RequestHeader.PEM,
+	}); err != nil {
+		return "", err
 	}
-	for _, batch := range [][]api.Object{
-		system[:namespaces],
-		append(append(system[namespaces:], authz.Bootstrap()...), d.dnsObjects()...),
-	} {
-		g := run.New(ctx)
-		for _, o := range batch {
-			g.Go("ensure "+o.GetName(), func(ctx context.Context) error { return d.ensure(ctx, o) })
-		}
-		if err := g.Wait(); err != nil {
-			return "", err
-		}
+	if err := authz.Ensure(ctx, d.conn); err != nil {
+		return "", err
+	}
+	if err := d.ensureDNS(ctx); err != nil {
+		return "", err
 	}
 	return fmt.Sprintf("revision %d", d.store.Revision()), nil
-}
-
-// ensure creates what is missing. Of what exists, default roles get back what they lost, and
-// the API server's own endpoints follow its address.
-func (d *daemon) ensure(ctx context.Context, want api.Object) error {
-	k := kindOf(d.registry, want)
-	have, err := d.conn.Get(ctx, k, want.GetNamespace(), want.GetName(), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		_, err := d.conn.Create(ctx, k, want, metav1.CreateOptions{})
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	if update, recreate := authz.Reconcile(have, want); recreate {
-		if err := d.conn.Delete(ctx, k, want.GetNamespace(), want.GetName(), metav1.DeleteOptions{}); err != nil {
-			return err
-		}
-		_, err := d.conn.Create(ctx, k, want, metav1.CreateOptions{})
-		return err
-	} else if update != nil {
-		_, err := d.conn.Update(ctx, k, update, "", metav1.UpdateOptions{})
-		return err
-	}
-	return d.followAddress(ctx, k, have, want)
-}
-
-func kindOf(r *api.Registry, o api.Object) *api.Kind {
-	for _, k := range r.Kinds() {
-		if fmt.Sprintf("%T", k.Hub().New()) == fmt.Sprintf("%T", o) {
-			return k
-		}
-	}
-	panic(fmt.Sprintf("no kind for %T", o))
 }
 
 // listen answers on the address the user chose and on the bridge, where pods find it.

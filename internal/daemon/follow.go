@@ -6,27 +6,34 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/client"
 )
 
-// followAddress corrects the endpoints that this process is itself: the API server's and DNS's. Their
-// address changes when the machine's or the settings do, and nothing else would correct them.
-func (d *daemon) followAddress(ctx context.Context, k *api.Kind, have, want api.Object) error {
-	update := have.DeepCopyObject().(api.Object)
-	switch u := update.(type) {
-	case *discoveryv1.EndpointSlice:
-		w := want.(*discoveryv1.EndpointSlice)
-		u.Endpoints, u.Ports = w.Endpoints, w.Ports
-	case *corev1.Endpoints:
-		u.Subsets = want.(*corev1.Endpoints).Subsets
-	default:
-		return nil
+// ensureDNS makes the Service that pods have in their resolv.conf. Its endpoint is this process, and
+// follows its address.
+func (d *daemon) ensureDNS(ctx context.Context) error {
+	service, slice := d.dnsObjects()
+	services := client.For[*corev1.Service](d.conn)
+	if _, err := services.Get(ctx, service.Namespace, service.Name); apierrors.IsNotFound(err) {
+		if _, err := services.Create(ctx, service); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
 	}
-	if equality.Semantic.DeepEqual(update, have) {
-		return nil
+	slices := client.For[*discoveryv1.EndpointSlice](d.conn)
+	have, err := slices.Get(ctx, slice.Namespace, slice.Name)
+	if apierrors.IsNotFound(err) {
+		_, err := slices.Create(ctx, slice)
+		return err
 	}
-	_, err := d.conn.Update(ctx, k, update, "", metav1.UpdateOptions{})
+	if err != nil || equality.Semantic.DeepEqual(have.Endpoints, slice.Endpoints) {
+		return err
+	}
+	update := have.DeepCopy()
+	update.Endpoints, update.Ports = slice.Endpoints, slice.Ports
+	_, err = slices.Update(ctx, update)
 	return err
 }

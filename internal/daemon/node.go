@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/controller"
 	controllers "github.com/dhow-project/dhow/internal/controller/all"
@@ -72,7 +71,7 @@ func (d *daemon) startScheduler(context.Context) (string, error) {
 }
 
 // dnsObjects are the Service that pods have in their resolv.conf, with the bridge as its endpoint.
-func (d *daemon) dnsObjects() []api.Object {
+func (d *daemon) dnsObjects() (*corev1.Service, *discoveryv1.EndpointSlice) {
 	meta := metav1.ObjectMeta{
 		Namespace: "kube-system", Name: "kube-dns",
 		Labels: map[string]string{"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS", "kubernetes.io/cluster-service": "true"},
@@ -94,7 +93,7 @@ func (d *daemon) dnsObjects() []api.Object {
 		service.Spec.Ports = append(service.Spec.Ports, corev1.ServicePort{Name: p.name, Protocol: p.protocol, Port: port, TargetPort: intstr.FromInt32(port)})
 		slice.Ports = append(slice.Ports, discoveryv1.EndpointPort{Name: &p.name, Protocol: &p.protocol, Port: &port})
 	}
-	return []api.Object{service, slice}
+	return service, slice
 }
 
 func (d *daemon) nodeAddresses() []net.IP {
