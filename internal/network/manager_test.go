@@ -266,29 +266,25 @@ func hostState(t testing.TB) []string {
 	return append(out, string(mounts))
 }
 
-func BenchmarkAttachDetach(b *testing.B) {
+// One operation is 50 attachments from a full pool.
+func BenchmarkAttach50(b *testing.B) {
 	c := config(b, "bench", "10.250.128.0/17")
-	c.Pool = 16
+	c.Pool = 50
 	m := open(b, c)
-	n := 0
 	for b.Loop() {
-		id := fmt.Sprint("s", n)
-		n++
-		attach(b, m, id)
 		b.StopTimer()
-		if err := m.Detach(b.Context(), id); err != nil {
+		if err := m.Reconcile(b.Context(), nil); err != nil {
 			b.Fatal(err)
 		}
-		for {
+		for full := false; !full; time.Sleep(time.Millisecond) {
 			m.mu.Lock()
-			full := len(m.pool) == m.cfg.Pool
+			full = len(m.pool) == m.cfg.Pool && len(m.dead) == 0
 			m.mu.Unlock()
-			if full {
-				break
-			}
-			time.Sleep(time.Millisecond)
 		}
 		b.StartTimer()
+		for i := range 50 {
+			attach(b, m, fmt.Sprint("s", i))
+		}
 	}
 }
 
