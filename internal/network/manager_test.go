@@ -214,6 +214,9 @@ func TestRestartKeepsAttachmentsAndDropsTheRest(t *testing.T) {
 func TestTwoManagersSideBySide(t *testing.T) {
 	c1, c2 := config(t, "one", "10.250.5.0/24"), config(t, "a-rather-long-cluster-name", "10.250.6.0/24")
 	c2.RunDir = c1.RunDir
+	if err := writeSysctl(acceptRedirects, "0"); err != nil {
+		t.Fatal(err)
+	}
 	before := hostState(t)
 	m1, err := Open(t.Context(), c1)
 	if err != nil {
@@ -252,7 +255,7 @@ func hostState(t testing.TB) []string {
 	for _, l := range links {
 		out = append(out, l.Attrs().Name)
 	}
-	for _, s := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
+	for _, s := range []string{ipForward, acceptRedirects, "ipv6/conf/all/forwarding"} {
 		v, err := readSysctl(s)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
