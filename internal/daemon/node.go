@@ -37,6 +37,7 @@ func openEngine(ctx context.Context, d *daemon) (*local.Engine, error) {
 	return local.Open(ctx, local.Config{
 		Name: d.config.Name, Dir: d.layout.Engine(), NetworkDir: d.layout.Network(),
 		PodCIDRs: []netip.Prefix{d.nodeRange()}, Version: Version,
+		ClusterCIDRs: []netip.Prefix{d.podRange()}, ServiceCIDRs: []netip.Prefix{d.serviceRange()},
 		Registries: image.Registries{
 			Mirrors: d.config.Registries.Mirrors, Insecure: d.config.Registries.Insecure, CA: d.config.Registries.CA,
 		},
