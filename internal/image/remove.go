@@ -90,7 +90,7 @@ func (s *Store) Prune(ctx context.Context, all bool) (Removed, error) {
 	}
 	var out Removed
 	for _, img := range images {
-		if len(img.Tags) > 0 && !all || s.owner(img.ID) != "" || s.leased(img.ID) {
+		if (len(img.Tags) > 0 || s.asked(img.RepoDigests)) && !all || s.owner(img.ID) != "" || s.leased(img.ID) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -107,6 +107,12 @@ func (s *Store) Prune(ctx context.Context, all bool) (Removed, error) {
 	n, err := s.collect()
 	out.Bytes += n
 	return out, err
+}
+
+func (s *Store) asked(names []string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.ContainsFunc(names, func(n string) bool { return s.t.manifests.m[n].Asked })
 }
 
 func (s *Store) leased(d digest.Digest) bool {
