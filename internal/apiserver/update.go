@@ -159,7 +159,7 @@ func uidConflict(c *call, obj api.Object, have string) error {
 
 // unchanged reports that an update would store the same bytes again.
 func unchanged(w *writing) bool {
-	old := cache.Shallow(w.Old)
+	old := codec.Shallow(w.Old)
 	old.SetResourceVersion("")
 	b, err := codec.Stored(w.Kind, old)
 	if err != nil {
