@@ -71,8 +71,9 @@ func (k *kit) overlay() *keeper.Overlay {
 func TestOverlayIsSeenByNobodyElse(t *testing.T) {
 	k := newKit(t)
 	o := k.overlay()
-	in := k.input("echo hello > /new; exec sleep 1000")
-	k.start(keeper.Container{ID: "c", Spec: k.compile(in), Overlay: o})
+	if _, err := k.Create(k.ctx, keeper.Container{ID: "c", Spec: k.compile(k.input("echo hello > /new")), Overlay: o}); err != nil {
+		t.Fatal(err)
+	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
@@ -80,9 +81,10 @@ func TestOverlayIsSeenByNobodyElse(t *testing.T) {
 	if strings.Contains(string(mounts), o.Upper) {
 		t.Error("the host has a mount of the container's")
 	}
-	if err := k.Delete(k.ctx, "c"); err != nil {
+	if err := k.Start(k.ctx, "c"); err != nil {
 		t.Fatal(err)
 	}
+	k.wait("c")
 	if b, err := os.ReadFile(filepath.Join(o.Upper, "new")); err != nil || string(b) != "hello\n" {
 		t.Errorf("got %q, %v", b, err)
 	}
@@ -120,5 +122,59 @@ func TestPinnedNamespaces(t *testing.T) {
 	_, log := k.run(keeper.Container{Spec: k.compile(in), Overlay: k.overlay()})
 	if !strings.HasPrefix(log, "stdout F net:[") || !strings.HasSuffix(log, "\nstdout F 0\nstdout F renamed\n") {
 		t.Errorf("got %q", log)
+	}
+}
+
+func TestSharedPIDNamespace(t *testing.T) {
+	k := newKit(t)
+	in := k.input("")
+	in.CgroupPath += "init"
+	pid, err := k.Create(k.ctx, keeper.Container{ID: "init", Spec: k.compile(in), Init: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Start(k.ctx, "init"); err != nil {
+		t.Fatal(err)
+	}
+	// An orphan that ends becomes no zombie.
+	in = k.input("(sleep 0.01 & ); test $$ != 1 && echo not the first; while grep -qs sleep /proc/[0-9]*/comm; do :; done; grep -ls 'State:.Z' /proc/[0-9]*/status; cat /proc/1/comm")
+	in.Namespaces.PID = "/proc/" + itoa(pid) + "/ns/pid"
+	_, log := k.run(keeper.Container{Spec: k.compile(in)})
+	if log != "stdout F not the first\nstdout F dhow-keeper\n" {
+		t.Errorf("got %q", log)
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	k := newKit(t)
+	const n = 24
+	errs := make(chan error, n)
+	for i := range n {
+		in := k.input("exit " + itoa(i))
+		in.CgroupPath += itoa(i)
+		s := k.compile(in)
+		go func() {
+			id := "c" + itoa(i)
+			_, err := k.Create(k.ctx, keeper.Container{ID: id, Spec: s})
+			if err == nil {
+				err = k.Start(k.ctx, id)
+			}
+			errs <- err
+		}()
+	}
+	for range n {
+		if err := <-errs; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		id := "c" + itoa(i)
+		st, seen := k.last[id]
+		if !seen || st.Status != keeper.Exited {
+			st = k.wait(id)
+		}
+		if st.ExitCode != i {
+			t.Errorf("%s: got %+v", id, st)
+		}
 	}
 }

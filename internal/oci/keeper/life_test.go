@@ -304,9 +304,11 @@ func TestKilledKeeperLosesItsContainersAndSaysSo(t *testing.T) {
 	}
 	for range k.events {
 	}
-	if k.Client, err = keeper.Ensure(k.ctx, keeper.Config{Dir: k.dir, Binary: linuxtest.Keeper(t)}); err != nil {
+	again, err := keeper.Ensure(k.ctx, keeper.Config{Dir: k.dir, Binary: linuxtest.Keeper(t)})
+	if err != nil {
 		t.Fatal(err)
 	}
+	k.Client = again
 	states, err := k.List(context.Background())
 	if err != nil || len(states) != 1 || states[0].Status != keeper.Exited || !strings.HasPrefix(states[0].Message, "lost") {
 		t.Errorf("got %+v, %v", states, err)

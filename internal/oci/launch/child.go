@@ -21,6 +21,7 @@ type payload struct {
 	seccomp  *proto.Filter
 	tty      bool
 	stdio    [3]int
+	init     int // the program to be instead of a command, or -1
 }
 
 type sockFprog struct {
@@ -62,6 +63,11 @@ func become(t *proc.Table, p *payload) error {
 		if p.seccomp != nil {
 			seccomp(t, p.seccomp)
 		}
+	}
+	if p.init >= 0 {
+		argv := t.Strings([]string{"dhow-init", "init", "-", "-"})
+		t.Call("exec init", unix.SYS_EXECVEAT, []proc.Arg{proc.Num(p.init), t.Str(""), argv, t.Strings(nil), proc.Num(unix.AT_EMPTY_PATH)})
+		return nil
 	}
 	env := p.process.Env
 	if !hasEnv(env, "HOME") {

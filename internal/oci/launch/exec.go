@@ -85,7 +85,7 @@ func enter(e *proto.Exec, target Target, r *room, stdio [3]int) (*proc.Child, er
 	t.KeepOnly(keep)
 	t.Call("make session", unix.SYS_SETSID, nil)
 	t.Wait(p)
-	err = become(t, &payload{process: e.Process, identity: r.identity, seccomp: e.Seccomp, tty: e.TTY, stdio: stdio})
+	err = become(t, &payload{process: e.Process, identity: r.identity, seccomp: e.Seccomp, tty: e.TTY, stdio: stdio, init: -1})
 	if err == nil {
 		var child *proc.Child
 		if child, err = proc.Start(t, p, 0, r.cgroup); err == nil {

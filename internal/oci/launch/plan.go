@@ -44,7 +44,7 @@ func Compile(c *proto.Container) (*Plan, error) {
 	if s == nil || s.Process == nil || s.Root == nil || s.Linux == nil {
 		return nil, fault.New(fault.Invalid, "spec has no process, root or linux part")
 	}
-	if len(s.Process.Args) == 0 {
+	if len(s.Process.Args) == 0 && !c.Init {
 		return nil, fault.New(fault.Invalid, "spec has no command")
 	}
 	if !path.IsAbs(s.Process.Cwd) {

@@ -26,6 +26,7 @@ type room struct {
 	devpts     int              // the mounted devpts or -1
 	console    int              // master or -1
 	slave      int
+	self       int // our own program, for an init, or -1
 	identity   Identity
 	spec       *specs.Spec
 }
@@ -38,7 +39,7 @@ type detached struct {
 
 func newRoom(pivotDir, emptyDir string) *room {
 	return &room{pivotDir: pivotDir, emptyDir: emptyDir, root: -1, proc: -1, user: -1, cgroup: -1,
-		devpts: -1, console: -1, slave: -1, detached: map[int]detached{}, masks: map[int][2]int{}}
+		devpts: -1, console: -1, slave: -1, self: -1, detached: map[int]detached{}, masks: map[int][2]int{}}
 }
 
 func (r *room) own(fd int) { r.fds = append(r.fds, fd) }

@@ -35,6 +35,12 @@ func Create(c *proto.Container, dirs Dirs, stdio [3]int) (*Process, error) {
 	r := newRoom(dirs.Pivot, dirs.Empty)
 	r.spec = c.Spec
 	defer r.close()
+	if c.Init {
+		if r.self, err = unix.Open("/proc/self/exe", unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+			return nil, fmt.Errorf("open own program: %w", err)
+		}
+		r.own(r.self)
+	}
 	var child *proc.Child
 	err = proc.OnThread(func() error {
 		for _, s := range plan.Steps {
@@ -72,6 +78,9 @@ func fork(r *room, plan *Plan, c *proto.Container, stdio [3]int) (*proc.Child, e
 	if r.user >= 0 {
 		keep = append(keep, r.user)
 	}
+	if r.self >= 0 {
+		keep = append(keep, r.self)
+	}
 	// The late steps say which descriptors they need before anything is closed.
 	late := &late{t: new(proc.Table), root: r.root}
 	for _, s := range plan.Late {
@@ -88,9 +97,13 @@ func fork(r *room, plan *Plan, c *proto.Container, stdio [3]int) (*proc.Child, e
 		// The copy belongs to the user namespace, so that its root may mount.
 		t.Call("make mount namespace", unix.SYS_UNSHARE, []proc.Arg{proc.Num(unix.CLONE_NEWNS)})
 	}
-	t.KeepOnly(append(p.ChildFds(), stdio[0], stdio[1], stdio[2]))
+	keep = append(p.ChildFds(), stdio[0], stdio[1], stdio[2])
+	if r.self >= 0 {
+		keep = append(keep, r.self)
+	}
+	t.KeepOnly(keep)
 	t.Wait(p)
-	err = become(t, &payload{process: c.Spec.Process, identity: r.identity, seccomp: c.Seccomp, tty: c.TTY, stdio: stdio})
+	err = become(t, &payload{process: c.Spec.Process, identity: r.identity, seccomp: c.Seccomp, tty: c.TTY, stdio: stdio, init: r.self})
 	if err != nil {
 		p.Close()
 		return nil, err

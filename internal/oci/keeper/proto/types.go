@@ -30,6 +30,9 @@ type Container struct {
 	Stdin, StdinOnce bool `json:",omitempty"`
 	// TTY gives it a terminal of the size of Spec.Process.ConsoleSize.
 	TTY bool `json:",omitempty"`
+	// Init runs the keeper's own minimal init instead of a command: it reaps what is orphaned in a PID
+	// namespace that several containers share, and ends only when killed.
+	Init bool `json:",omitempty"`
 	// Seccomp is the compiled form of Spec.Linux.Seccomp. The client fills it in.
 	Seccomp *Filter `json:",omitempty"`
 	// Cgroups are the directories of its cgroup: one on v2, one a hierarchy on v1. The client fills it in.

@@ -41,7 +41,7 @@ func (r *reader) take() []proto.Event {
 	return q
 }
 
-// publish makes a state durable and tells everybody.
+// publish makes a state durable and tells everybody. The box is locked, so that states are told in order.
 func (s *Server) publish(st proto.State) {
 	if err := s.remember(st); err != nil {
 		s.log.Error("cannot remember the state of a container", "container", st.ID, "err", err)
@@ -61,9 +61,7 @@ func (s *Server) events(c *call) {
 	s.mu.Lock()
 	s.readers[r] = true
 	s.mu.Unlock()
-	for _, st := range s.list() {
-		r.push(proto.Event{State: st})
-	}
+	s.each(func(b *box) { r.push(proto.Event{State: b.state}) })
 	done := make(chan struct{})
 	go func() {
 		// The client never sends more: this ends when it hangs up.

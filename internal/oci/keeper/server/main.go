@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -20,6 +21,7 @@ import (
 //
 //	dhow-keeper start DIR HASH      take DIR's lock and socket, leave a keeper behind, exit
 //	dhow-keeper serve DIR HASH      be the keeper; lock and socket are descriptors 3 and 4
+//	dhow-keeper init - -            reap the orphans of a shared PID namespace
 //	dhow-keeper resume DIR HASH FD  be the keeper after an upgrade; FD is the state
 func Main(args []string) error {
 	if len(args) < 4 {
@@ -35,6 +37,12 @@ func Main(args []string) error {
 	// Little lives here; give it back early.
 	debug.SetGCPercent(50)
 	switch verb {
+	case "init":
+		// The kernel reaps the children of whoever ignores their end.
+		signal.Ignore(unix.SIGCHLD)
+		for {
+			_ = unix.Pause()
+		}
 	case "start":
 		return start(dir, hash)
 	case "serve":

@@ -71,9 +71,8 @@ func (s *Server) ended(b *box, code, sig int) {
 	}
 	unix.Close(b.pidfd)
 	b.pidfd = -1
-	snapshot := *st
+	s.publish(*st)
 	b.mu.Unlock()
-	s.publish(snapshot)
 	close(b.gone)
 }
 

@@ -230,7 +230,9 @@ func (s *Server) create(c *proto.Container) (*proto.Reply, error) {
 	s.boxes[c.ID] = b
 	s.mu.Unlock()
 	pid := b.state.Pid
+	b.mu.Lock()
 	s.publish(b.state)
+	b.mu.Unlock()
 	s.watch(b)
 	return &proto.Reply{Pid: pid}, nil
 }
@@ -253,9 +255,9 @@ func (s *Server) start(id string) error {
 		return err
 	}
 	b.state.Status, b.state.Started = proto.Running, now()
-	st := b.state
+	// Told under the lock: the end of a short process must not overtake its start.
+	s.publish(b.state)
 	b.mu.Unlock()
-	s.publish(st)
 	return nil
 }
 
@@ -318,6 +320,14 @@ func (b *box) release() {
 }
 
 func (s *Server) list() []proto.State {
+	var out []proto.State
+	s.each(func(b *box) { out = append(out, b.state) })
+	slices.SortFunc(out, func(a, b proto.State) int { return a.Created.Compare(b.Created) })
+	return out
+}
+
+// each calls f with every box, locked.
+func (s *Server) each(f func(*box)) {
 	s.mu.Lock()
 	boxes := make([]*box, 0, len(s.boxes))
 	for _, b := range s.boxes {
@@ -326,14 +336,11 @@ func (s *Server) list() []proto.State {
 		}
 	}
 	s.mu.Unlock()
-	out := make([]proto.State, len(boxes))
-	for i, b := range boxes {
+	for _, b := range boxes {
 		b.mu.Lock()
-		out[i] = b.state
+		f(b)
 		b.mu.Unlock()
 	}
-	slices.SortFunc(out, func(a, b proto.State) int { return a.Created.Compare(b.Created) })
-	return out
 }
 
 func (s *Server) resize(id string, size *proto.Size) error {
