@@ -10,15 +10,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/dhow-project/dhow/internal/x/fault"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // The registry of Debian's docker-registry package, a real one by other people.
@@ -180,4 +186,51 @@ func TestMirror(t *testing.T) {
 	if err != nil || len(img.Tags) != 1 || img.Tags[0] != "docker.io/library/app:v1" {
 		t.Fatal(img, err)
 	}
+}
+
+// A connection that breaks in the middle of a blob costs a second try, not the pull.
+func TestPullSurvivesBrokenConnection(t *testing.T) {
+	inner := registry.New(registry.Logger(quiet()))
+	var broken atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
+			rec := httptest.NewRecorder()
+			inner.ServeHTTP(rec, r)
+			if rec.Body.Len() < 100_000 || broken.Add(1) > 2 {
+				_, _ = w.Write(rec.Body.Bytes())
+				return
+			}
+			w.Header().Set("Content-Length", strconv.Itoa(rec.Body.Len()))
+			_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
+			panic(http.ErrAbortHandler)
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	ref, err := name.ParseReference(strings.TrimPrefix(srv.URL, "http://") + "/app:v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := mutate.AppendLayers(testImage(t), mustRandom(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(ref, img); err != nil {
+		t.Fatal(err)
+	}
+	s := open4test(t)
+	if _, err := s.Pull(context.Background(), ref.String(), nil, PullOptions{}); err != nil {
+		t.Error(err)
+	}
+	if broken.Load() < 3 {
+		t.Error("nothing was broken")
+	}
+}
+
+func mustRandom(t *testing.T) v1.Layer {
+	l, err := random.Layer(300_000, types.OCILayer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
