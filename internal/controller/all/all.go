@@ -6,8 +6,10 @@ import (
 
 	"github.com/dhow-project/dhow/internal/controller"
 	"github.com/dhow-project/dhow/internal/controller/aggregation"
+	"github.com/dhow-project/dhow/internal/controller/csr"
 	"github.com/dhow-project/dhow/internal/controller/daemonset"
 	"github.com/dhow-project/dhow/internal/controller/deployment"
+	"github.com/dhow-project/dhow/internal/controller/disruption"
 	"github.com/dhow-project/dhow/internal/controller/endpoints"
 	"github.com/dhow-project/dhow/internal/controller/garbage"
 	"github.com/dhow-project/dhow/internal/controller/job"
@@ -41,6 +43,8 @@ func Controllers(d controller.Deps) []controller.Part {
 		podgc.New(d),
 		ttl.New(d),
 		aggregation.New(d),
+		disruption.New(d),
+		csr.New(d),
 	}
 }
 
