@@ -31,13 +31,11 @@ import (
 type Fake struct {
 	registry *api.Registry
 
-	// Before, when set, is called ahead of every write with "create", "update", "patch", "delete" or "post"
-	// (and "/subresource"); its error is the answer. Set it before use.
-	Before func(verb string, k *api.Kind, obj api.Object) error
 	// OnPost answers Post. Set it before use.
 	OnPost func(k *api.Kind, namespace, name, subresource string, body runtime.Object) (runtime.Object, error)
 
 	mu      sync.Mutex
+	guard   func(verb string, k *api.Kind, obj api.Object) error
 	version uint64
 	oldest  uint64 // versions below cannot be watched from
 	objects map[*api.Kind]map[types.NamespacedName]api.Object
@@ -61,6 +59,14 @@ func NewFake(r *api.Registry) *Fake {
 // Registry is client.Conn's.
 func (f *Fake) Registry() *api.Registry { return f.registry }
 
+// Intercept makes f run ahead of every write, with "create", "update", "patch", "delete" or "post" (and
+// "/subresource"); its error is the answer. nil ends that.
+func (f *Fake) Intercept(guard func(verb string, k *api.Kind, obj api.Object) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.guard = guard
+}
+
 // Compact forgets history: watches from before now expire.
 func (f *Fake) Compact() {
 	f.mu.Lock()
@@ -68,7 +74,7 @@ func (f *Fake) Compact() {
 	f.oldest, f.log = f.version, nil
 }
 
-// Seed creates objects as they are, status included, without Before. It panics on errors.
+// Seed creates objects as they are, status included, without Intercept. It panics on errors.
 func (f *Fake) Seed(objs ...api.Object) {
 	for _, o := range objs {
 		if _, err := f.create(f.kindOf(o), o, metav1.CreateOptions{}, true); err != nil {

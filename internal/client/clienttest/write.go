@@ -20,13 +20,16 @@ import (
 )
 
 func (f *Fake) before(verb, subresource string, k *api.Kind, obj api.Object) error {
-	if f.Before == nil {
+	f.mu.Lock()
+	guard := f.guard
+	f.mu.Unlock()
+	if guard == nil {
 		return nil
 	}
 	if subresource != "" {
 		verb += "/" + subresource
 	}
-	return f.Before(verb, k, obj)
+	return guard(verb, k, obj)
 }
 
 // Create is client.Conn's.

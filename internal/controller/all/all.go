@@ -5,7 +5,11 @@ import (
 	"context"
 
 	"github.com/dhow-project/dhow/internal/controller"
+	"github.com/dhow-project/dhow/internal/controller/aggregation"
+	"github.com/dhow-project/dhow/internal/controller/csr"
+	"github.com/dhow-project/dhow/internal/controller/daemonset"
 	"github.com/dhow-project/dhow/internal/controller/deployment"
+	"github.com/dhow-project/dhow/internal/controller/disruption"
 	"github.com/dhow-project/dhow/internal/controller/endpoints"
 	"github.com/dhow-project/dhow/internal/controller/garbage"
 	"github.com/dhow-project/dhow/internal/controller/job"
@@ -30,6 +34,7 @@ func Controllers(d controller.Deps) []controller.Part {
 		replicaset.New(d),
 		replicaset.NewForReplicationControllers(d),
 		deployment.New(d),
+		daemonset.New(d),
 		endpoints.New(d),
 		job.New(d),
 		nodelife.New(d),
@@ -37,6 +42,9 @@ func Controllers(d controller.Deps) []controller.Part {
 		garbage.New(d),
 		podgc.New(d),
 		ttl.New(d),
+		aggregation.New(d),
+		disruption.New(d),
+		csr.New(d),
 	}
 }
 

@@ -2,6 +2,7 @@ package garbage
 
 import (
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,10 +47,13 @@ func TestCollector(t *testing.T) {
 		t.Run(string(c.policy), func(t *testing.T) {
 			test.Run(t, func(d controller.Deps) []controller.Part { return []controller.Part{New(d)} }, tree, func(r *test.Rig) {
 				var order []string
-				r.Before = func(verb string, _ *api.Kind, o api.Object) error {
+				var mu sync.Mutex
+				r.Intercept(func(verb string, _ *api.Kind, o api.Object) error {
+					mu.Lock()
+					defer mu.Unlock()
 					order = append(order, verb+" "+o.GetName())
 					return nil
-				}
+				})
 				r.OK(client.For[*corev1.ConfigMap](r.Fake).Delete(r.Ctx, "ns", "root", metav1.DeleteOptions{PropagationPolicy: &c.policy}))
 				r.Settle()
 				if d := cmp.Diff(c.want, names(r)); d != "" {

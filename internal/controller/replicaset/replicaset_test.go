@@ -58,19 +58,19 @@ func TestReplicaSet(t *testing.T) {
 
 func TestFailure(t *testing.T) {
 	test.Run(t, parts, nil, func(r *test.Rig) {
-		r.Before = func(verb string, k *api.Kind, _ api.Object) error {
+		r.Intercept(func(verb string, k *api.Kind, _ api.Object) error {
 			if verb == "create" && k.Kind == "Pod" {
 				return errors.New("quota")
 			}
 			return nil
-		}
+		})
 		r.Seed(set(2))
 		r.Settle()
 		c := test.Get[*appsv1.ReplicaSet](r, "ns", "web").Status.Conditions
 		if len(c) != 1 || c[0].Reason != "FailedCreate" {
 			t.Fatalf("conditions %+v", c)
 		}
-		r.Before = nil
+		r.Intercept(nil)
 		r.Pass(time.Minute)
 		if n := len(test.List[*corev1.Pod](r)); n != 2 {
 			t.Errorf("%d pods, want 2", n)

@@ -1,0 +1,150 @@
+package daemonset
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/dhow-project/dhow/internal/client"
+	"github.com/dhow-project/dhow/internal/controller"
+)
+
+var kind = appsv1.SchemeGroupVersion.WithKind("DaemonSet") // never changed
+
+// Controller of DaemonSets. Use New.
+type Controller struct {
+	*controller.Loop
+	sets        client.Cache[*appsv1.DaemonSet]
+	pods        client.Cache[*corev1.Pod]
+	nodes       client.Cache[*corev1.Node]
+	revisions   client.Cache[*appsv1.ControllerRevision]
+	api         client.Client[*appsv1.DaemonSet]
+	podAPI      client.Client[*corev1.Pod]
+	revisionAPI client.Client[*appsv1.ControllerRevision]
+	pending     *controller.Pending
+}
+
+// New makes the controller.
+func New(d controller.Deps) *Controller {
+	c := &Controller{
+		sets: client.CacheOf[*appsv1.DaemonSet](d.Caches), pods: client.CacheOf[*corev1.Pod](d.Caches), nodes: client.CacheOf[*corev1.Node](d.Caches),
+		revisions: client.CacheOf[*appsv1.ControllerRevision](d.Caches), api: client.For[*appsv1.DaemonSet](d.Conn),
+		podAPI: client.For[*corev1.Pod](d.Conn), revisionAPI: client.For[*appsv1.ControllerRevision](d.Conn),
+	}
+	c.Loop = controller.NewLoop(d, "daemonset-controller", c.sync)
+	c.pending = controller.NewPending(c.pods)
+	controller.IndexByOwner(c.pods)
+	controller.IndexByOwner(c.revisions)
+	controller.Changed(c.Loop, c.sets)
+	c.pods.Subscribe(func(old, p *corev1.Pod) {
+		for _, o := range []*corev1.Pod{old, p} {
+			if o == nil {
+				continue
+			}
+			if k, ok := controller.OwnerKey(o, kind.GroupKind()); ok {
+				c.Add(k)
+			}
+		}
+	})
+	c.nodes.Subscribe(func(old, n *corev1.Node) {
+		if old != nil && n != nil && maps.Equal(old.Labels, n.Labels) && equality.Semantic.DeepEqual(old.Spec.Taints, n.Spec.Taints) {
+			return
+		}
+		for _, ds := range c.sets.List() {
+			c.AddObject(ds)
+		}
+	})
+	return c
+}
+
+func (c *Controller) sync(ctx context.Context, key controller.Key) error {
+	ds, ok := c.sets.Get(key.Namespace, key.Name)
+	if !ok {
+		return nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(ds.Spec.Selector)
+	if err != nil || selector.Empty() {
+		c.Event(ds, corev1.EventTypeWarning, "SelectingAll", "This daemon set is selecting all pods. A non-empty selector is required.")
+		return nil
+	}
+	pods, err := controller.Owned(c.pods, ds, selector).Settle(ctx, c.podAPI, controller.RefTo(ds, kind), controller.Alive(ctx, c.api, ds))
+	if err != nil {
+		return err
+	}
+	hash := ""
+	if ds.DeletionTimestamp == nil {
+		if hash, err = c.revision(ctx, ds, pods); err != nil {
+			return err
+		}
+	}
+	p := decide(ds, hash, c.nodes.List(), pods, time.Now())
+	if p.again > 0 {
+		c.AddAfter(key, p.again)
+	}
+	if behind, again := c.pending.Any(key); behind {
+		c.AddAfter(key, again)
+	} else if err := c.apply(ctx, key, ds, hash, p); err != nil {
+		return err
+	}
+	if equality.Semantic.DeepEqual(ds.Status, p.status) {
+		return nil
+	}
+	next := ds.DeepCopy()
+	next.Status = p.status
+	if _, err := c.api.UpdateStatus(ctx, next); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("write status: %w", err)
+	}
+	return nil
+}
+
+func (c *Controller) apply(ctx context.Context, key controller.Key, ds *appsv1.DaemonSet, hash string, p plan) error {
+	if _, err := controller.Parallel(len(p.delete), func(i int) error { return c.remove(ctx, key, ds, p.delete[i]) }); err != nil {
+		return err
+	}
+	_, err := controller.SlowStart(len(p.create), func(i int) error { return c.create(ctx, key, ds, hash, p.create[i]) })
+	return err
+}
+
+func (c *Controller) create(ctx context.Context, key controller.Key, ds *appsv1.DaemonSet, hash, on string) error {
+	p := controller.PodFrom(&ds.Spec.Template, ds.Namespace, controller.RefTo(ds, kind))
+	metav1.SetMetaDataLabel(&p.ObjectMeta, appsv1.DefaultDaemonSetUniqueLabelKey, hash)
+	tolerate(&p.Spec)
+	pin(&p.Spec, on)
+	p.Name = controller.Name(p.GenerateName)
+	c.pending.Creating(key, controller.KeyOf(p))
+	_, err := c.podAPI.Create(ctx, p)
+	if err == nil {
+		c.Event(ds, corev1.EventTypeNormal, "SuccessfulCreate", "Created pod: %s", p.Name)
+		return nil
+	}
+	c.pending.NotCreated(controller.KeyOf(p))
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return nil
+	}
+	c.Event(ds, corev1.EventTypeWarning, "FailedCreate", "Error creating: %v", err)
+	return fmt.Errorf("create pod: %w", err)
+}
+
+func (c *Controller) remove(ctx context.Context, key controller.Key, ds *appsv1.DaemonSet, p *corev1.Pod) error {
+	if p.Status.Phase == corev1.PodFailed {
+		c.Event(ds, corev1.EventTypeWarning, "FailedDaemonPod", "Found failed daemon pod %s/%s on node %s, will try to kill it", p.Namespace, p.Name, p.Spec.NodeName)
+	}
+	c.pending.Deleting(key, p)
+	err := c.podAPI.Delete(ctx, p.Namespace, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
+	if err == nil {
+		c.Event(ds, corev1.EventTypeNormal, "SuccessfulDelete", "Deleted pod: %s", p.Name)
+		return nil
+	}
+	c.pending.NotDeleted(p)
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return fmt.Errorf("delete pod %s: %w", p.Name, err)
+}
