@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/engine"
@@ -100,18 +103,29 @@ func (n *Node) memory() int64 {
 	return q.Value()
 }
 
-// runtime maps a RuntimeClass to an engine runtime of the same name: its handler field is resolved by admission.
-func (n *Node) runtime(class string) (string, error) {
-	info, err := n.cfg.Engine.Info(n.pods.ctx)
+// runtime is the engine runtime that a RuntimeClass names in its handler.
+func (n *Node) runtime(ctx context.Context, class string) (string, error) {
+	conn := n.cfg.Conn
+	k := conn.Registry().Kind(schema.GroupKind{Group: nodev1.GroupName, Kind: "RuntimeClass"})
+	if k == nil {
+		return "", fmt.Errorf("runtime class %q: the API does not serve runtime classes", class)
+	}
+	o, err := conn.Get(ctx, k, "", class, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("runtime class %q: %w", class, err)
+	}
+	rc, ok := o.(*nodev1.RuntimeClass)
+	if !ok {
+		return "", fmt.Errorf("runtime class %q: the API answered with a %T", class, o)
+	}
+	info, err := n.cfg.Engine.Info(ctx)
 	if err != nil {
 		return "", err
 	}
-	for _, r := range info.Runtimes {
-		if r == class {
-			return r, nil
-		}
+	if !slices.Contains(info.Runtimes, rc.Handler) {
+		return "", fmt.Errorf("runtime class %q: the engine has no runtime %q; it has %q", class, rc.Handler, info.Runtimes)
 	}
-	return "", fmt.Errorf("runtime class %q: the engine has no such runtime; it has %q", class, info.Runtimes)
+	return rc.Handler, nil
 }
 
 // token asks the API for a service account token that dies with the pod.
