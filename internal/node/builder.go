@@ -33,7 +33,7 @@ func podLabels(p *corev1.Pod) map[string]string {
 }
 
 // Sandbox implements pod.Builder.
-func (b *builder) Sandbox(_ context.Context, p *corev1.Pod, attempt uint32) (engine.SandboxConfig, error) {
+func (b *builder) Sandbox(ctx context.Context, p *corev1.Pod, attempt uint32) (engine.SandboxConfig, error) {
 	host, _, err := spec.Hostname(p, b.n.cfg.DNS.Domain)
 	if err != nil {
 		return engine.SandboxConfig{}, err
@@ -50,7 +50,7 @@ func (b *builder) Sandbox(_ context.Context, p *corev1.Pod, attempt uint32) (eng
 		}
 	}
 	if rc := p.Spec.RuntimeClassName; rc != nil && *rc != "" {
-		if c.Runtime, err = b.n.runtime(*rc); err != nil {
+		if c.Runtime, err = b.n.runtime(ctx, *rc); err != nil {
 			return c, err
 		}
 	}

@@ -4,17 +4,18 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/node/env"
-	"github.com/dhow-project/dhow/internal/node/follow"
 	"github.com/dhow-project/dhow/internal/node/objects"
 	"github.com/dhow-project/dhow/internal/node/pod"
 	"github.com/dhow-project/dhow/internal/node/probe"
@@ -30,7 +31,7 @@ type parts struct {
 	users    *userRanges
 	events   *recorder
 	checker  *probe.Checker
-	services *follow.Follower
+	services client.Cache[*corev1.Service]
 }
 
 // assemble makes the parts and what pod workers need of them.
@@ -38,8 +39,6 @@ func (n *Node) assemble(ctx context.Context, g *run.Group) (*parts, pod.Deps) {
 	conn := n.cfg.Conn
 	pt := &parts{users: newUserRanges(), events: newRecorder(ctx, g, n)}
 	pt.objects = objects.New(ctx, &n.pods.wg, conn, n.log)
-	pt.services = follow.New(conn, n.log, follow.Options{Kind: client.KindOf[*corev1.Service](conn.Registry())})
-	g.Go("follow services", pt.services.Run)
 	images := newImages(n, pt.objects)
 	pt.volumes = volume.New(volume.Config{
 		Dir: filepath.Join(n.cfg.Dir, "pods"), Source: pt.objects, NoMounts: n.cfg.NoMounts, Log: n.log,
@@ -55,7 +54,7 @@ func (n *Node) assemble(ctx context.Context, g *run.Group) (*parts, pod.Deps) {
 		Images:  images,
 		Volumes: pt.volumes,
 		Build: &builder{n: n, volumes: pt.volumes, source: pt.objects, users: pt.users, hostDNS: n.hostDNS(),
-			services: func() []*corev1.Service { return known(ctx, pt.services) }},
+			services: func() []*corev1.Service { return known(ctx, &pt.services) }},
 		Hooks:  probe.Hooks{Checker: pt.checker},
 		Probes: probe.New(ctx, &n.pods.wg, pt.events, check),
 		API:    newStatusAPI(conn),
@@ -67,13 +66,12 @@ func (n *Node) assemble(ctx context.Context, g *run.Group) (*parts, pod.Deps) {
 }
 
 // known waits for the first list of services: a container that starts without the API's address would never learn it.
-func known(ctx context.Context, f *follow.Follower) (out []*corev1.Service) {
+func known(ctx context.Context, c *client.Cache[*corev1.Service]) []*corev1.Service {
 	select {
-	case <-f.Synced():
+	case <-c.Synced():
 	case <-ctx.Done():
 	}
-	f.All(func(o api.Object) { out = append(out, o.(*corev1.Service)) })
-	return out
+	return c.List()
 }
 
 func (n *Node) host() status.Host {
@@ -105,18 +103,29 @@ func (n *Node) memory() int64 {
 	return q.Value()
 }
 
-// runtime maps a RuntimeClass to an engine runtime of the same name: its handler field is resolved by admission.
-func (n *Node) runtime(class string) (string, error) {
-	info, err := n.cfg.Engine.Info(n.pods.ctx)
+// runtime is the engine runtime that a RuntimeClass names in its handler.
+func (n *Node) runtime(ctx context.Context, class string) (string, error) {
+	conn := n.cfg.Conn
+	k := conn.Registry().Kind(schema.GroupKind{Group: nodev1.GroupName, Kind: "RuntimeClass"})
+	if k == nil {
+		return "", fmt.Errorf("runtime class %q: the API does not serve runtime classes", class)
+	}
+	o, err := conn.Get(ctx, k, "", class, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("runtime class %q: %w", class, err)
+	}
+	rc, ok := o.(*nodev1.RuntimeClass)
+	if !ok {
+		return "", fmt.Errorf("runtime class %q: the API answered with a %T", class, o)
+	}
+	info, err := n.cfg.Engine.Info(ctx)
 	if err != nil {
 		return "", err
 	}
-	for _, r := range info.Runtimes {
-		if r == class {
-			return r, nil
-		}
+	if !slices.Contains(info.Runtimes, rc.Handler) {
+		return "", fmt.Errorf("runtime class %q: the engine has no runtime %q; it has %q", class, rc.Handler, info.Runtimes)
 	}
-	return "", fmt.Errorf("runtime class %q: the engine has no such runtime; it has %q", class, info.Runtimes)
+	return rc.Handler, nil
 }
 
 // token asks the API for a service account token that dies with the pod.

@@ -11,10 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/engine"
-	"github.com/dhow-project/dhow/internal/node/follow"
 	"github.com/dhow-project/dhow/internal/node/pod"
 	"github.com/dhow-project/dhow/internal/x/run"
 )
@@ -60,17 +58,15 @@ func (p *pods) run(ctx context.Context) error {
 	}
 	p.parts, p.deps = p.n.assemble(ctx, g)
 	defer p.checker.Close()
-	conn := p.n.cfg.Conn
-	f := follow.New(conn, p.n.log, follow.Options{
-		Kind:    client.KindOf[*corev1.Pod](conn.Registry()),
-		Fields:  "spec.nodeName=" + p.n.cfg.Name,
-		Changed: p.changed,
-	})
-	g.Go("follow pods", f.Run)
+	caches := client.NewCaches(p.n.cfg.Conn, p.n.log)
+	p.services = client.CacheOf[*corev1.Service](caches)
+	bound := client.CacheOf[*corev1.Pod](caches, client.Fields("spec.nodeName="+p.n.cfg.Name))
+	bound.Subscribe(p.changed)
+	g.Go("follow pods and services", caches.Run)
 	g.Go("read engine events", func(ctx context.Context) error { return p.listen(ctx, events) })
 	g.Go("remove orphans", func(ctx context.Context) error {
 		select {
-		case <-f.Synced():
+		case <-bound.Synced():
 			p.removeOrphans(ctx)
 		case <-ctx.Done():
 		}
@@ -82,12 +78,11 @@ func (p *pods) run(ctx context.Context) error {
 }
 
 // changed gets every change of a pod of this node.
-func (p *pods) changed(old, new api.Object) {
-	if new == nil {
-		p.gone(old.(*corev1.Pod).UID)
+func (p *pods) changed(old, api *corev1.Pod) {
+	if api == nil {
+		p.gone(old.UID)
 		return
 	}
-	api := new.(*corev1.Pod)
 	p.mu.Lock()
 	e := p.workers[api.UID]
 	if e == nil {

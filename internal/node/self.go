@@ -15,9 +15,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 
-	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/client"
-	"github.com/dhow-project/dhow/internal/node/follow"
 )
 
 // KubeVersion is the Kubernetes version this node behaves as.
@@ -89,13 +87,11 @@ func (s *self) run(ctx context.Context) error {
 		return err
 	}
 	close(s.ready)
-	f := follow.New(s.cfg.Conn, s.cfg.Log, follow.Options{
-		Kind: client.KindOf[*corev1.Node](s.cfg.Conn.Registry()), Fields: "metadata.name=" + s.cfg.Name,
-		Changed: func(_, now api.Object) { s.saw(now) },
-	})
+	caches := client.NewCaches(s.cfg.Conn, s.cfg.Log)
+	client.CacheOf[*corev1.Node](caches, client.Fields("metadata.name="+s.cfg.Name)).Subscribe(s.saw)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { _ = f.Run(ctx) })
+	wg.Go(func() { _ = caches.Run(ctx) })
 	t := time.NewTicker(s.cfg.StatusPeriod)
 	defer t.Stop()
 	for {
@@ -111,14 +107,11 @@ func (s *self) run(ctx context.Context) error {
 }
 
 // saw takes a newer version of the Node; a deleted one is registered again.
-func (s *self) saw(o api.Object) {
+func (s *self) saw(_, now *corev1.Node) {
 	s.mu.Lock()
-	s.live = nil
-	if o != nil {
-		s.live = o.(*corev1.Node)
-	}
+	s.live = now
 	s.mu.Unlock()
-	if o == nil {
+	if now == nil {
 		s.changed()
 	}
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/client"
-	"github.com/dhow-project/dhow/internal/node/follow"
 )
 
 // Kind of an object a pod may name.
@@ -49,7 +48,8 @@ type Set struct {
 }
 
 type live struct {
-	*follow.Follower
+	*client.View
+	synced  func(context.Context) error
 	stop    context.CancelFunc
 	holders map[types.UID]func()
 }
@@ -85,13 +85,12 @@ func (s *Set) open(r Ref) *live {
 		return l
 	}
 	ctx, stop := context.WithCancel(s.ctx)
-	l := &live{stop: stop, holders: map[types.UID]func(){}}
-	l.Follower = follow.New(s.conn, s.log, follow.Options{
-		Kind: s.kinds[r.Kind], Namespace: r.Namespace, Fields: "metadata.name=" + r.Name,
-		Changed: func(_, _ api.Object) { s.tell(l) },
-	})
+	caches := client.NewCaches(s.conn, s.log)
+	l := &live{stop: stop, holders: map[types.UID]func(){}, synced: caches.WaitSynced}
+	l.View = caches.View(s.kinds[r.Kind], client.Namespace(r.Namespace), client.Fields("metadata.name="+r.Name))
+	l.Subscribe(func(_, _ api.Object) { s.tell(l) })
 	s.refs[r] = l
-	s.wg.Go(func() { _ = l.Run(ctx) })
+	s.wg.Go(func() { _ = caches.Run(ctx) })
 	return l
 }
 
@@ -132,16 +131,10 @@ func (s *Set) get(ctx context.Context, r Ref) (api.Object, error) {
 	if l == nil {
 		return nil, apierrors.NewInternalError(errNotHeld)
 	}
-	select {
-	case <-l.Synced():
-	default:
-		ctx, cancel := context.WithTimeout(ctx, longest)
-		defer cancel()
-		select {
-		case <-l.Synced():
-		case <-ctx.Done():
-			return nil, apierrors.NewTimeoutError("waiting for "+k.Resource+" "+r.Namespace+"/"+r.Name, 1)
-		}
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	if l.synced(ctx) != nil {
+		return nil, apierrors.NewTimeoutError("waiting for "+k.Resource+" "+r.Namespace+"/"+r.Name, 1)
 	}
 	if o, ok := l.Get(r.Namespace, r.Name); ok {
 		return o, nil
