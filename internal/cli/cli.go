@@ -29,11 +29,10 @@ type Host struct {
 	// Engine opens the engine of a cluster that is not running, in this process.
 	Engine func(ctx context.Context, c config.Config) (socket.Backend, error)
 	// Credentials finds what the user logged in with for the registry of an image; Login checks and keeps it.
-	Credentials func(ref string) ([]engine.Auth, error)
-	Login       func(ctx context.Context, server, user, password string) error
-	// Kubectl and OCI run with arguments of their own and return an exit code.
+	Credentials func(ctx context.Context, ref string) ([]engine.Auth, error)
+	Login       func(ctx context.Context, c config.Config, server, user, password string) error
+	// Kubectl runs with arguments of its own and returns an exit code.
 	Kubectl func(args []string) int
-	OCI     func(args []string) int
 }
 
 // app is what all commands share.
@@ -57,20 +56,14 @@ func Main(ctx context.Context, host Host, args []string) int {
 	return a.exit(cmd, err)
 }
 
-// foreign hands over to programs that read their own flags: `dhow kubectl …`, `dhow oci …`, and to
-// kubectl when this binary is called by that name.
+// foreign hands over to a program that reads its own flags: `dhow kubectl …`, also when this binary is
+// called by that name.
 func (a *app) foreign(args []string) (int, bool) {
 	if filepath.Base(os.Args[0]) == "kubectl" {
 		return a.host.Kubectl(args), true
 	}
-	if len(args) == 0 {
-		return 0, false
-	}
-	switch args[0] {
-	case "kubectl":
+	if len(args) > 0 && args[0] == "kubectl" {
 		return a.kubectl(args[1:]), true
-	case "oci":
-		return a.host.OCI(args[1:]), true
 	}
 	return 0, false
 }

@@ -30,7 +30,6 @@ func commands() []group {
 		}},
 		{"Containers:", []func(*app) *cobra.Command{
 			(*app).run,
-			(*app).ociHelp,
 		}},
 	}
 }

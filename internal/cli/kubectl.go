@@ -54,13 +54,6 @@ func (a *app) kubectlHelp() *cobra.Command {
 	}
 }
 
-func (a *app) ociHelp() *cobra.Command {
-	return &cobra.Command{
-		Use: "oci", Short: "The OCI runtime, with runc's commands", DisableFlagParsing: true,
-		RunE: func(_ *cobra.Command, args []string) error { return a.code(a.host.OCI(args)) },
-	}
-}
-
 func (a *app) code(code int) error {
 	if code == 0 {
 		return nil

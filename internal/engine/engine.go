@@ -135,6 +135,7 @@ type SandboxConfig struct {
 	DNS              DNS
 	Ports            []PortMapping
 	Network          Namespace // Own or Host
+	Offline          bool      // Own, but with a loopback only
 	PID              Namespace // Own, Shared or Host: the default for its containers
 	IPC              Namespace // Own or Host
 	User             *UserNamespace
@@ -236,6 +237,8 @@ type Mount struct {
 	// Type "tmpfs" ignores Source; Options are mount options such as "size=64m".
 	Type    string
 	Options []string
+	// Layers mounts an overlay of these directories, topmost first, read-only.
+	Layers []string
 	// Image mounts the (read-only) file system of an image ID instead of Source.
 	Image string
 	// MapIDs shifts ownership into the sandbox's user namespace (idmapped mount).

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/dhow-project/dhow/internal/image/remote"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/opencontainers/go-digest"
 )
@@ -23,21 +24,11 @@ type Options struct {
 	MaxLayerInodes int64 // 4 million
 }
 
-// Registries says how registries are reached, in the words of docker's daemon.json.
-type Registries struct {
-	// Mirrors maps a registry's name ("docker.io") to hosts tried before it, in order; "http://" in front makes it plain.
-	Mirrors map[string][]string
-	// Insecure registries may speak plain HTTP or show any certificate: "host:port", a host, or a CIDR.
-	// Loopback addresses always are.
-	Insecure []string
-	// CA maps a registry's name to a PEM file with additional roots.
-	CA map[string]string
-	// CertDir holds <registry>/*.crt, *.cert and *.key as /etc/docker/certs.d does. Empty: that directory.
-	CertDir string
-}
+// Registries says how registries are reached.
+type Registries = remote.Registries
 
 // Auth is one credential to try. An empty Auth is anonymous.
-type Auth struct{ Username, Password, IdentityToken, RegistryToken, Server string }
+type Auth = remote.Auth
 
 // Platform names what an image runs on; the zero value is this machine.
 type Platform = v1.Platform
@@ -46,6 +37,7 @@ type Platform = v1.Platform
 const (
 	Downloading = "downloading"
 	Unpacking   = "unpacking"
+	Packing     = "packing"
 	Uploading   = "uploading"
 	Present     = "exists"
 	Done        = "done"

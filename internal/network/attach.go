@@ -102,7 +102,7 @@ func (m *Manager) takeSandbox() (*sandbox, error) {
 }
 
 func (m *Manager) describe(r *record) Attachment {
-	return Attachment{ID: r.ID, NetNS: m.netnsPath(r.Sandbox), IPs: slices.Clone(r.IPs), Gateway: m.ipam.gateways(),
+	return Attachment{ID: r.ID, NetNS: m.netnsPath(r.Sandbox), IPs: slices.Clone(r.IPs), Gateway: gateways(m.cfg.PodCIDRs),
 		Iface: iface, MAC: mac(r.IPs[0]).String(), Ports: slices.Clone(r.Ports)}
 }
 
@@ -144,10 +144,14 @@ func (m *Manager) Detach(ctx context.Context, id string) error {
 
 // Reconcile detaches every id that is not in live.
 func (m *Manager) Reconcile(ctx context.Context, live []string) error {
+	keep := make(map[string]bool, len(live))
+	for _, id := range live {
+		keep[id] = true
+	}
 	m.mu.Lock()
 	var stale []string
 	for id := range m.attached {
-		if !slices.Contains(live, id) {
+		if !keep[id] {
 			stale = append(stale, id)
 		}
 	}

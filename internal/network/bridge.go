@@ -35,7 +35,7 @@ func (m *Manager) ensureBridge() error {
 
 func (m *Manager) makeBridge() (netlink.Link, error) {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.HardwareAddr = m.names.bridge, m.cfg.MTU, mac(m.ipam.gateways()[0])
+	attrs.Name, attrs.MTU, attrs.HardwareAddr = m.names.bridge, m.cfg.MTU, mac(gateways(m.cfg.PodCIDRs)[0])
 	if err := m.host.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
 		return nil, err
 	}
@@ -54,7 +54,25 @@ func (m *Manager) repairBridge(link netlink.Link) error {
 	if err := m.bridgeAddresses(link); err != nil {
 		return err
 	}
-	return m.host.LinkSetUp(link)
+	if err := m.host.LinkSetUp(link); err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	return m.virtualRoutes(link)
+}
+
+func (m *Manager) virtualRoutes(link netlink.Link) error {
+	for _, v := range m.cfg.Virtual {
+		for _, gw := range gateways(m.cfg.PodCIDRs) {
+			if gw.Is4() != v.Addr().Is4() {
+				continue
+			}
+			r := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(v.Masked()), Src: gw.AsSlice(), Scope: netlink.SCOPE_LINK}
+			if err := m.host.RouteReplace(r); err != nil {
+				return fmt.Errorf("add route to %s: %w", v, err)
+			}
+		}
+	}
+	return nil
 }
 
 func (m *Manager) bridgeAddresses(link netlink.Link) error {

@@ -2,7 +2,6 @@ package network
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 )
 
@@ -42,17 +41,30 @@ func (m *Manager) oneChore() bool {
 		m.mu.Unlock()
 		return false
 	}
-	s := m.dead[0]
-	m.dead = m.dead[1:]
+	dead := m.dead
+	m.dead = nil
 	m.mu.Unlock()
-	if err := errors.Join(m.takeApart(s), m.forget(m.deadPath(s.name))); err != nil {
-		m.log.Warn("sandbox network not removed", "link", s.name, "err", err)
-		return true // its addresses stay taken until the next start
+	m.bringOut(dead)
+	return true
+}
+
+// bringOut frees the addresses only when nobody can speak from them any more.
+func (m *Manager) bringOut(dead []*sandbox) {
+	err := m.takeApart(dead...)
+	for _, s := range dead {
+		if err == nil {
+			err = m.forget(m.deadPath(s.name))
+		}
+	}
+	if err != nil {
+		m.log.Warn("sandbox networks not removed, their addresses stay taken until the next start", "count", len(dead), "err", err)
+		return
 	}
 	m.mu.Lock()
-	m.ipam.free(s.ips)
-	m.mu.Unlock()
-	return true
+	defer m.mu.Unlock()
+	for _, s := range dead {
+		m.ipam.free(s.ips)
+	}
 }
 
 // refill stops on an error; the next Attach or Detach tries again.

@@ -30,10 +30,10 @@ func newIPAM(prefixes []netip.Prefix) *ipam {
 // gateway is the first address after the network's own.
 func gateway(p netip.Prefix) netip.Addr { return p.Addr().Next() }
 
-func (m *ipam) gateways() []netip.Addr {
-	out := make([]netip.Addr, len(m.pools))
-	for i, p := range m.pools {
-		out[i] = gateway(p.prefix)
+func gateways(prefixes []netip.Prefix) []netip.Addr {
+	out := make([]netip.Addr, len(prefixes))
+	for i, p := range prefixes {
+		out[i] = gateway(p)
 	}
 	return out
 }

@@ -214,6 +214,9 @@ func TestRestartKeepsAttachmentsAndDropsTheRest(t *testing.T) {
 func TestTwoManagersSideBySide(t *testing.T) {
 	c1, c2 := config(t, "one", "10.250.5.0/24"), config(t, "a-rather-long-cluster-name", "10.250.6.0/24")
 	c2.RunDir = c1.RunDir
+	if err := writeSysctl(acceptRedirects, "0"); err != nil {
+		t.Fatal(err)
+	}
 	before := hostState(t)
 	m1, err := Open(t.Context(), c1)
 	if err != nil {
@@ -252,7 +255,7 @@ func hostState(t testing.TB) []string {
 	for _, l := range links {
 		out = append(out, l.Attrs().Name)
 	}
-	for _, s := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
+	for _, s := range []string{ipForward, acceptRedirects, "ipv6/conf/all/forwarding"} {
 		v, err := readSysctl(s)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
@@ -266,28 +269,109 @@ func hostState(t testing.TB) []string {
 	return append(out, string(mounts))
 }
 
-func BenchmarkAttachDetach(b *testing.B) {
+// One operation is 50 attachments from a full pool.
+func BenchmarkAttach50(b *testing.B) {
 	c := config(b, "bench", "10.250.128.0/17")
-	c.Pool = 16
+	c.Pool = 50
 	m := open(b, c)
-	n := 0
 	for b.Loop() {
-		id := fmt.Sprint("s", n)
-		n++
-		attach(b, m, id)
 		b.StopTimer()
-		if err := m.Detach(b.Context(), id); err != nil {
+		if err := m.Reconcile(b.Context(), nil); err != nil {
 			b.Fatal(err)
 		}
-		for {
+		for full := false; !full; time.Sleep(time.Millisecond) {
 			m.mu.Lock()
-			full := len(m.pool) == m.cfg.Pool
+			full = len(m.pool) == m.cfg.Pool && len(m.dead) == 0
 			m.mu.Unlock()
-			if full {
-				break
-			}
-			time.Sleep(time.Millisecond)
 		}
 		b.StartTimer()
+		for i := range 50 {
+			attach(b, m, fmt.Sprint("s", i))
+		}
+	}
+}
+
+func BenchmarkBuild(b *testing.B) {
+	c := config(b, "build", "10.250.128.0/17")
+	c.Pool = -1
+	m := open(b, c)
+	for b.Loop() {
+		ips, err := m.ipam.take()
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, err := m.build(ips)
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.dead = append(m.dead, s)
+	}
+}
+
+func BenchmarkTakeApart50(b *testing.B) {
+	c := config(b, "apart", "10.250.128.0/17")
+	c.Pool = -1
+	m := open(b, c)
+	for b.Loop() {
+		b.StopTimer()
+		var all []*sandbox
+		for range 50 {
+			ips, err := m.ipam.take()
+			if err != nil {
+				b.Fatal(err)
+			}
+			s, err := m.build(ips)
+			if err != nil {
+				b.Fatal(err)
+			}
+			all = append(all, s)
+		}
+		b.StartTimer()
+		if err := m.takeApart(all...); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestOutsideSeesTheHost(t *testing.T) {
+	m := open(t, config(t, "masq", "10.250.7.0/24"))
+	a := attach(t, m, "a", PortMapping{HostPort: 8070, ContainerPort: 80})
+	serve(t, a, ":80", "a")
+	outside := Attachment{NetNS: filepath.Join(t.TempDir(), "outside")}
+	err := netns.Create(outside.NetNS, func(host *os.File) error {
+		v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "outside", PeerNamespace: netlink.NsFd(int(host.Fd()))}
+		if err := netlink.LinkAdd(v); err != nil {
+			return err
+		}
+		if err := netlink.AddrAdd(v, address(netip.MustParsePrefix("198.51.100.2/24"))); err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(v)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { netns.Delete(outside.NetNS) })
+	l, err := netlink.LinkByName("outside")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { netlink.LinkDel(l) })
+	if err := netlink.AddrAdd(l, address(netip.MustParsePrefix("198.51.100.1/24"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetUp(l); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, outside, "198.51.100.2:90", "out")
+	wantAnswer(t, a.NetNS, "198.51.100.2:90", "out 198.51.100.1")
+	wantAnswer(t, outside.NetNS, "198.51.100.1:8070", "a 198.51.100.2") // published: the visitor is seen as it is
+	l2, err := net.Listen("tcp", ":8071")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l2.Close()
+	if _, err := m.Attach(t.Context(), "b", AttachOptions{Ports: []PortMapping{{HostPort: 8071, ContainerPort: 80}}}); !fault.Is(err, fault.Exists) {
+		t.Errorf("a port that a process of the host has: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/binary"
 	"encoding/hex"
 )
 
@@ -12,6 +13,7 @@ type names struct {
 	bridge string
 	prefix string // of host links
 	table  string
+	group  uint32 // of links about to be deleted
 }
 
 const maxLinkName = 15
@@ -23,7 +25,7 @@ func namesFor(name string) names {
 	if len(bridge) > maxLinkName || !plain(name) {
 		bridge = "dhow-" + hash
 	}
-	return names{bridge: bridge, prefix: "dh" + hash, table: "dhow-" + name}
+	return names{bridge: bridge, prefix: "dh" + hash, table: "dhow-" + name, group: binary.BigEndian.Uint32(sum[:])>>1 | 1<<30}
 }
 
 // plain tells whether s may be part of a link's or a file's name.

@@ -34,7 +34,11 @@ type Config struct {
 	PodCIDRs []netip.Prefix
 	// Direct are prefixes that are reached without masquerading besides PodCIDRs: the other nodes' sandboxes.
 	Direct []netip.Prefix
-	MTU    int // bytes; 0: 1500
+	// Virtual are prefixes of addresses that exist only as somebody's translation, such as Services'. The
+	// host gets a route to them over the bridge, so that its own connections there have a source address
+	// even on a machine without a default route.
+	Virtual []netip.Prefix
+	MTU     int // bytes; 0: 1500
 	// Masquerade gives traffic from sandboxes to elsewhere the host's address.
 	Masquerade bool
 	// Pool is how many sandboxes are kept ready; 0 means 8, -1 none.
@@ -174,7 +178,7 @@ func (m *Manager) reconcileHost() error {
 }
 
 // Gateway are the bridge's addresses: where sandboxes find this host.
-func (m *Manager) Gateway() []netip.Addr { return m.ipam.gateways() }
+func (m *Manager) Gateway() []netip.Addr { return gateways(m.cfg.PodCIDRs) }
 
 // Bridge is the name of the bridge.
 func (m *Manager) Bridge() string { return m.names.bridge }

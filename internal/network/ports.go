@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -186,9 +187,9 @@ func bindOnce(lc net.ListenConfig, protocol, addr string) (uint16, error) {
 func probeError(err error, protocol string, ip netip.Addr, port uint16) error {
 	what := fmt.Sprintf("publish port: host port %d/%s on %s", port, protocol, ip)
 	switch {
-	case isErrno(err, unix.EADDRINUSE):
+	case errors.Is(err, unix.EADDRINUSE):
 		return fault.New(fault.Exists, "%s is in use by a process of this host: stop it or choose another port", what)
-	case isErrno(err, unix.EADDRNOTAVAIL):
+	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fault.New(fault.Invalid, "%s: this host has no such address", what)
 	}
 	return fmt.Errorf("%s: %w", what, err)

@@ -20,10 +20,7 @@ func (m *Manager) Purge(ctx context.Context) error {
 	doomed := append(m.pool, m.dead...)
 	m.pool, m.dead = nil, nil
 	m.mu.Unlock()
-	for _, s := range doomed {
-		err = errors.Join(err, m.takeApart(s))
-	}
-	err = errors.Join(err, m.nft.Delete(m.names.table), m.deleteLink(m.names.bridge), m.restoreSysctls())
+	err = errors.Join(err, m.takeApart(doomed...), m.nft.Delete(m.names.table), m.deleteLink(m.names.bridge), m.restoreSysctls())
 	m.host.Close()
 	m.nft.Close()
 	if err != nil {

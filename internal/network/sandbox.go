@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/dhow-project/dhow/internal/linux/netns"
@@ -77,7 +78,7 @@ func (m *Manager) wireInside(s *sandbox, host int) error {
 	if err := h.LinkSetUp(veth); err != nil {
 		return fmt.Errorf("set %s up: %w", iface, err)
 	}
-	return addRoutes(h, veth.Index, m.ipam.gateways())
+	return addRoutes(h, veth.Index, gateways(m.cfg.PodCIDRs))
 }
 
 func addRoutes(h *netlink.Handle, link int, gateways []netip.Addr) error {
@@ -110,9 +111,44 @@ func (m *Manager) wireOutside(s *sandbox) error {
 	return nil
 }
 
-// takeApart removes link and namespace; processes still inside are cut off.
-func (m *Manager) takeApart(s *sandbox) error {
-	return errors.Join(m.deleteLink(s.name), netns.Delete(m.netnsPath(s.name)))
+// takeApart removes links and namespaces; processes still inside are cut off. The links go together: the kernel
+// waits some 25 ms for each deletion, or once for all that are in one group.
+func (m *Manager) takeApart(dead ...*sandbox) error {
+	var errs []error
+	for _, s := range dead {
+		errs = append(errs, m.condemnLink(s.name))
+	}
+	errs = append(errs, m.deleteCondemned())
+	for _, s := range dead {
+		errs = append(errs, netns.Delete(m.netnsPath(s.name)))
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Manager) condemnLink(name string) error {
+	link, err := m.host.LinkByName(name)
+	if err == nil {
+		err = m.host.LinkSetGroup(link, int(m.names.group))
+	}
+	if err != nil && !isGone(err) {
+		return fmt.Errorf("condemn link %s: %w", name, err)
+	}
+	return nil
+}
+
+// deleteCondemned is "ip link delete group …" (rtnetlink(7), IFLA_GROUP).
+func (m *Manager) deleteCondemned() error {
+	req := nl.NewNetlinkRequest(unix.RTM_DELLINK, unix.NLM_F_ACK)
+	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	req.AddData(nl.NewRtAttr(unix.IFLA_GROUP, nl.Uint32Attr(m.names.group)))
+	if _, err := req.Execute(unix.NETLINK_ROUTE, 0); err != nil && !isGone(err) {
+		return fmt.Errorf("delete links of group %d: %w", m.names.group, err)
+	}
+	return nil
+}
+
+func isGone(err error) bool {
+	return errors.As(err, &netlink.LinkNotFoundError{}) || errors.Is(err, unix.ENODEV)
 }
 
 func (m *Manager) deleteLink(name string) error {
@@ -120,10 +156,7 @@ func (m *Manager) deleteLink(name string) error {
 	if err == nil {
 		err = m.host.LinkDel(link)
 	}
-	if errors.As(err, &netlink.LinkNotFoundError{}) || errors.Is(err, unix.ENODEV) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !isGone(err) {
 		return fmt.Errorf("delete link %s: %w", name, err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/dhow-project/dhow/internal/linux/conntrack"
 	"github.com/dhow-project/dhow/internal/linux/nft"
 )
 
@@ -23,7 +24,8 @@ import (
 
 const redirectICMP = 5 // RFC 792
 
-func (m *Manager) portsMap(v6, anyAddress bool) nft.Set {
+// portsMap has the published ports: those on any address, or those on one.
+func portsMap(v6, anyAddress bool) nft.Set {
 	s := nft.Set{Name: "ports4", Key: []nft.Type{nft.ProtoType(), nft.PortType()}, Value: []nft.Type{nft.IPv4Type(), nft.PortType()}}
 	addr := nft.IPv4Type()
 	if v6 {
@@ -45,11 +47,15 @@ func selfSet(v6 bool) nft.Set {
 	return nft.Set{Name: "self4", Key: []nft.Type{nft.IPv4Type(), nft.IPv4Type()}}
 }
 
+func tableSets() []nft.Set {
+	return []nft.Set{portsMap(false, true), portsMap(false, false), portsMap(true, true), portsMap(true, false), selfSet(false), selfSet(true)}
+}
+
 // table is everything the kernel should know, from the records.
 func (m *Manager) table() nft.Table {
-	sets := []nft.Set{m.portsMap(false, true), m.portsMap(false, false), m.portsMap(true, true), m.portsMap(true, false), selfSet(false), selfSet(true)}
+	sets := tableSets()
 	for _, r := range m.attached {
-		for name, e := range m.elements(r) {
+		for name, e := range elements(r) {
 			for i := range sets {
 				if sets[i].Name == name {
 					sets[i].Elements = append(sets[i].Elements, e...)
@@ -120,7 +126,7 @@ func family(p netip.Prefix) (fam nft.Stmt, src, dst nft.Field) {
 }
 
 // elements of one attachment, by set.
-func (m *Manager) elements(r *record) map[string][]nft.Element {
+func elements(r *record) map[string][]nft.Element {
 	out := map[string][]nft.Element{}
 	if len(r.Ports) == 0 {
 		return out
@@ -133,7 +139,7 @@ func (m *Manager) elements(r *record) map[string][]nft.Element {
 			if err != nil || !(hostIP.IsUnspecified() && p.allFamilies() || hostIP.Is4() == ip.Is4()) {
 				continue
 			}
-			set := m.portsMap(ip.Is6(), hostIP.IsUnspecified())
+			set := portsMap(ip.Is6(), hostIP.IsUnspecified())
 			var key []byte
 			if !hostIP.IsUnspecified() {
 				key = nft.AppendAddr(nil, hostIP)
@@ -153,17 +159,36 @@ func (p PortMapping) allFamilies() bool { return p.HostIP == "" }
 
 func (m *Manager) publish(r *record) error { return m.changePorts(r, (*nft.Batch).Add) }
 
-func (m *Manager) unpublish(r *record) error { return m.changePorts(r, (*nft.Batch).Remove) }
+// unpublish closes the ports. UDP visitors are sent away at once, or they would be sent to whoever has the address next.
+func (m *Manager) unpublish(r *record) error {
+	err := m.changePorts(r, (*nft.Batch).Remove)
+	if places := udpPlaces(r); len(places) > 0 {
+		err = errors.Join(err, conntrack.ForgetUDP(places))
+	}
+	return err
+}
+
+func udpPlaces(r *record) map[netip.AddrPort]bool {
+	places := map[netip.AddrPort]bool{}
+	for _, p := range r.Ports {
+		for _, ip := range r.IPs {
+			if p.Protocol == "udp" {
+				places[netip.AddrPortFrom(ip, p.ContainerPort)] = true
+			}
+		}
+	}
+	return places
+}
 
 func (m *Manager) changePorts(r *record, do func(*nft.Batch, nft.Set, []nft.Element)) error {
-	elements := m.elements(r)
+	elements := elements(r)
 	if len(elements) == 0 {
 		return nil
 	}
 	m.nftMu.Lock()
 	defer m.nftMu.Unlock()
 	b := m.nft.Batch(m.names.table)
-	for _, s := range m.table().Sets {
+	for _, s := range tableSets() {
 		if e := elements[s.Name]; len(e) > 0 {
 			do(b, s, e)
 		}
@@ -181,5 +206,3 @@ func (m *Manager) Firewall() ([]string, error) {
 	}
 	return firewallWarnings(foreign, m.names.bridge), nil
 }
-
-func isErrno(err error, e unix.Errno) bool { return errors.Is(err, e) }

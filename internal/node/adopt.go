@@ -3,7 +3,10 @@ package node
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sort"
+	"strings"
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/node/pod"
@@ -67,5 +70,29 @@ func (p *pods) removeOrphans(ctx context.Context) {
 			}
 		}
 	}
-	p.n.sweepDirs(p.list())
+	alive := map[string]bool{}
+	for _, pod := range p.list() {
+		alive[string(pod.UID)] = true
+	}
+	var dirs []string
+	have, _ := os.ReadDir(filepath.Join(p.n.cfg.Dir, "pods"))
+	for _, e := range have {
+		dirs = append(dirs, e.Name())
+	}
+	p.n.sweepDirs(dirs, alive)
+	p.sweepLogs(alive)
+}
+
+// sweepLogs removes the log directories of pods that are no more; their names end in _<uid>.
+func (p *pods) sweepLogs(alive map[string]bool) {
+	have, _ := os.ReadDir(p.n.cfg.LogDir)
+	for _, e := range have {
+		i := strings.LastIndexByte(e.Name(), '_')
+		if i < 0 || !e.IsDir() || alive[e.Name()[i+1:]] {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(p.n.cfg.LogDir, e.Name())); err != nil {
+			p.n.log.Warn("logs of a former pod not removed", "dir", e.Name(), "error", err)
+		}
+	}
 }

@@ -2,29 +2,78 @@ package node
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
+	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/client"
+	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/node/env"
+	"github.com/dhow-project/dhow/internal/node/follow"
+	"github.com/dhow-project/dhow/internal/node/objects"
 	"github.com/dhow-project/dhow/internal/node/pod"
+	"github.com/dhow-project/dhow/internal/node/probe"
 	"github.com/dhow-project/dhow/internal/node/status"
+	"github.com/dhow-project/dhow/internal/node/volume"
 	"github.com/dhow-project/dhow/internal/x/run"
 )
 
-// deps wires what pod workers need.
-func (n *Node) deps(ctx context.Context, g *run.Group) pod.Deps {
-	return pod.Deps{
-		Engine:  n.cfg.Engine,
-		Images:  newImages(n),
-		Volumes: noVolumes{},
-		Build:   &builder{n},
-		Hooks:   noHooks{},
-		Probes:  noProbes{},
-		API:     newStatusAPI(n.cfg.Conn),
-		Events:  newRecorder(ctx, g, n),
-		Host:    n.host,
-		Own:     n.pods.own,
-		Log:     n.log,
+// parts are what pods are run with; they live as long as one Run.
+type parts struct {
+	objects  *objects.Set
+	volumes  *volume.Set
+	users    *userRanges
+	events   *recorder
+	checker  *probe.Checker
+	services *follow.Follower
+}
+
+// assemble makes the parts and what pod workers need of them.
+func (n *Node) assemble(ctx context.Context, g *run.Group) (*parts, pod.Deps) {
+	conn := n.cfg.Conn
+	pt := &parts{users: newUserRanges(), events: newRecorder(ctx, g, n)}
+	pt.objects = objects.New(ctx, &n.pods.wg, conn, n.log)
+	pt.services = follow.New(conn, n.log, follow.Options{Kind: client.KindOf[*corev1.Service](conn.Registry())})
+	g.Go("follow services", pt.services.Run)
+	images := newImages(n, pt.objects)
+	pt.volumes = volume.New(volume.Config{
+		Dir: filepath.Join(n.cfg.Dir, "pods"), Source: pt.objects, NoMounts: n.cfg.NoMounts, Log: n.log,
+		Place: func(p *corev1.Pod) env.Place { return n.place(p, nil) },
+		Token: n.token, Claim: n.claim, Image: images.volume,
+	})
+	pt.checker = &probe.Checker{Exec: n.cfg.Engine.Exec}
+	check := func(ctx context.Context, t *pod.ProbeTarget, p *corev1.Probe) (bool, string) {
+		return pt.checker.Check(ctx, probe.Target{Spec: t.Spec, ID: t.ID, IP: t.IP}, &p.ProbeHandler)
 	}
+	return pt, pod.Deps{
+		Engine:  n.cfg.Engine,
+		Images:  images,
+		Volumes: pt.volumes,
+		Build: &builder{n: n, volumes: pt.volumes, source: pt.objects, users: pt.users, hostDNS: n.hostDNS(),
+			services: func() []*corev1.Service { return known(ctx, pt.services) }},
+		Hooks:  probe.Hooks{Checker: pt.checker},
+		Probes: probe.New(ctx, &n.pods.wg, pt.events, check),
+		API:    newStatusAPI(conn),
+		Events: pt.events,
+		Host:   n.host,
+		Own:    n.pods.own,
+		Log:    n.log,
+	}
+}
+
+// known waits for the first list of services: a container that starts without the API's address would never learn it.
+func known(ctx context.Context, f *follow.Follower) (out []*corev1.Service) {
+	select {
+	case <-f.Synced():
+	case <-ctx.Done():
+	}
+	f.All(func(o api.Object) { out = append(out, o.(*corev1.Service)) })
+	return out
 }
 
 func (n *Node) host() status.Host {
@@ -35,23 +84,76 @@ func (n *Node) host() status.Host {
 	return h
 }
 
-func (p *pods) admit(*corev1.Pod) (reason, message string) { return "", "" }
-
-func (n *Node) sweepDirs([]*corev1.Pod) {}
-
-type noVolumes struct{}
-
-func (noVolumes) Prepare(context.Context, *corev1.Pod) error { return nil }
-func (noVolumes) Update(*corev1.Pod)                         {}
-func (noVolumes) Release(context.Context, *corev1.Pod) error { return nil }
-
-type noHooks struct{}
-
-func (noHooks) Run(context.Context, *corev1.Pod, *corev1.Container, string, string, *corev1.LifecycleHandler) error {
-	return nil
+// place is where a pod is, for the downward API.
+func (n *Node) place(p *corev1.Pod, s *engine.Sandbox) env.Place {
+	at := env.Place{Node: n.cfg.Name, HostIPs: n.host().IPs, Allocatable: n.self.allocatable()}
+	switch {
+	case p.Spec.HostNetwork:
+		at.PodIPs = at.HostIPs
+	case s != nil:
+		at.PodIPs = s.IPs
+	default:
+		for _, ip := range p.Status.PodIPs {
+			at.PodIPs = append(at.PodIPs, ip.IP)
+		}
+	}
+	return at
 }
 
-type noProbes struct{}
+func (n *Node) memory() int64 {
+	q := n.self.capacity()[corev1.ResourceMemory]
+	return q.Value()
+}
 
-func (noProbes) Watch(pod.ProbeTarget, func(pod.ProbeResult)) {}
-func (noProbes) Forget(string)                                {}
+// runtime maps a RuntimeClass to an engine runtime of the same name: its handler field is resolved by admission.
+func (n *Node) runtime(class string) (string, error) {
+	info, err := n.cfg.Engine.Info(n.pods.ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range info.Runtimes {
+		if r == class {
+			return r, nil
+		}
+	}
+	return "", fmt.Errorf("runtime class %q: the engine has no such runtime; it has %q", class, info.Runtimes)
+}
+
+// token asks the API for a service account token that dies with the pod.
+func (n *Node) token(ctx context.Context, p *corev1.Pod, audience string, seconds int64) (string, time.Time, error) {
+	req := &authenticationv1.TokenRequest{
+		ObjectMeta: metav1.ObjectMeta{Name: p.Spec.ServiceAccountName, Namespace: p.Namespace},
+		Spec: authenticationv1.TokenRequestSpec{
+			ExpirationSeconds: &seconds,
+			BoundObjectRef:    &authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: p.Name, UID: p.UID},
+		},
+	}
+	if audience != "" {
+		req.Spec.Audiences = []string{audience}
+	}
+	out, err := client.For[*corev1.ServiceAccount](n.cfg.Conn).Post(ctx, p.Namespace, p.Spec.ServiceAccountName, "token", req)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	t, ok := out.(*authenticationv1.TokenRequest)
+	if !ok {
+		return "", time.Time{}, fmt.Errorf("the API answered a token request with a %T", out)
+	}
+	expires := t.Status.ExpirationTimestamp.Time
+	if expires.IsZero() {
+		expires = time.Now().Add(time.Duration(seconds) * time.Second)
+	}
+	return t.Status.Token, expires, nil
+}
+
+// claim resolves a bound claim.
+func (n *Node) claim(ctx context.Context, ns, name string) (*corev1.PersistentVolume, error) {
+	c, err := client.For[*corev1.PersistentVolumeClaim](n.cfg.Conn).Get(ctx, ns, name)
+	if err != nil {
+		return nil, err
+	}
+	if c.Spec.VolumeName == "" || c.Status.Phase != corev1.ClaimBound {
+		return nil, fmt.Errorf("PVC %s/%s is not bound", ns, name)
+	}
+	return client.For[*corev1.PersistentVolume](n.cfg.Conn).Get(ctx, "", c.Spec.VolumeName)
+}

@@ -8,16 +8,17 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/node/env"
 	"github.com/dhow-project/dhow/internal/node/pod"
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
 // images decides by policy whether to pull, and pulls each image once at a time.
 type images struct {
-	n     *Node
-	mu    sync.Mutex
-	pulls map[string]*pull // by ref and credentials
+	n       *Node
+	secrets env.Source
+	mu      sync.Mutex
+	pulls   map[string]*pull // by ref and credentials
 }
 
 // pull is one running pull with everybody who waits for it.
@@ -27,7 +28,9 @@ type pull struct {
 	err  error
 }
 
-func newImages(n *Node) *images { return &images{n: n, pulls: map[string]*pull{}} }
+func newImages(n *Node, secrets env.Source) *images {
+	return &images{n: n, secrets: secrets, pulls: map[string]*pull{}}
+}
 
 // Present implements pod.Images.
 func (i *images) Present(ctx context.Context, _ *corev1.Pod, c *corev1.Container) (string, error) {
@@ -98,6 +101,7 @@ func (i *images) Pull(ctx context.Context, p *corev1.Pod, c *corev1.Container) (
 			delete(i.pulls, key)
 			i.mu.Unlock()
 			close(run.done)
+			i.n.self.changed() // the Node lists its images
 		})
 	}
 	i.mu.Unlock()
@@ -108,5 +112,3 @@ func (i *images) Pull(ctx context.Context, p *corev1.Pod, c *corev1.Container) (
 		return "", ctx.Err()
 	}
 }
-
-func (i *images) auths(context.Context, *corev1.Pod, string) ([]engine.Auth, error) { return nil, nil }

@@ -33,6 +33,8 @@ type Config struct {
 	// Capacity overrides what is found on this machine (fake nodes); Reserved is kept from pods.
 	Capacity, Reserved corev1.ResourceList
 	MaxPods            int64 // 0: 110
+	PodPids            int64 // process limit of one pod; 0: none
+	NoMounts           bool  // keep volumes in plain directories: fake nodes, users who are not root
 	Labels             map[string]string
 	Taints             []corev1.Taint
 	Version            string // of dhow, for containerRuntimeVersion
@@ -41,8 +43,7 @@ type Config struct {
 	// HostRoot is tried for resolv.conf and os-release; "" is "/".
 	HostRoot string
 	// Authorize allows a request to Handler; nil allows all (an in-process caller has checked already).
-	Authorize func(*http.Request) error
-	// ServiceEnvName is the namespace-qualified API service put into every pod's environment; default "default/kubernetes".
+	Authorize                 func(*http.Request) error
 	LeasePeriod, StatusPeriod time.Duration // 0: 10 s and 5 min
 }
 
@@ -58,6 +59,7 @@ type Node struct {
 	log  *slog.Logger
 	pods *pods
 	self *self
+	born time.Time
 
 	mu      sync.Mutex
 	started bool
@@ -66,7 +68,7 @@ type Node struct {
 // New makes a node; nothing happens before Run.
 func New(cfg Config) *Node {
 	cfg.defaults()
-	n := &Node{cfg: cfg, log: cfg.Log}
+	n := &Node{cfg: cfg, log: cfg.Log, born: time.Now()}
 	n.self = newSelf(&n.cfg)
 	n.pods = newPods(n)
 	return n
@@ -114,7 +116,13 @@ func (n *Node) Run(ctx context.Context) error {
 
 	g := run.New(ctx)
 	g.Go("register node", n.self.run)
-	g.Go("renew lease", n.self.lease)
+	g.Go("renew lease", func(ctx context.Context) error { return n.self.lease(ctx, n.chores) })
 	g.Go("run pods", n.pods.run)
 	return g.Wait()
+}
+
+// chores ride on the lease's tick: they cost microseconds when there is nothing to do.
+func (n *Node) chores(ctx context.Context) {
+	n.pods.rotateLogs(ctx)
+	n.self.checkEngine(ctx)
 }

@@ -23,13 +23,15 @@ import (
 type pods struct {
 	n    *Node
 	deps pod.Deps
-	wg   sync.WaitGroup
-	ctx  context.Context
+	*parts
+	wg  sync.WaitGroup
+	ctx context.Context
 
 	mu      sync.Mutex
 	workers map[types.UID]*entry
 	owner   map[string]*pod.Worker // by sandbox id
 	found   found
+	waiters map[string]map[chan struct{}]bool // for the end of an engine container
 }
 
 // entry is one pod's worker and the newest version of the pod.
@@ -56,7 +58,8 @@ func (p *pods) run(ctx context.Context) error {
 	if err := p.adopt(ctx); err != nil {
 		return err
 	}
-	p.deps = p.n.deps(ctx, g)
+	p.parts, p.deps = p.n.assemble(ctx, g)
+	defer p.checker.Close()
 	conn := p.n.cfg.Conn
 	f := follow.New(conn, p.n.log, follow.Options{
 		Kind:    client.KindOf[*corev1.Pod](conn.Registry()),
@@ -92,6 +95,9 @@ func (p *pods) changed(old, new api.Object) {
 		p.mu.Unlock()
 		return
 	}
+	if len(api.Spec.EphemeralContainers) > len(e.api.Spec.EphemeralContainers) {
+		p.objects.Hold(api, p.refresher(e, api.UID))
+	}
 	e.api = api
 	p.mu.Unlock()
 	e.Update(api)
@@ -110,10 +116,14 @@ func (p *pods) gone(uid types.UID) {
 func (p *pods) add(api *corev1.Pod) *entry {
 	sandboxes, containers := p.found.take(string(api.UID))
 	e := &entry{api: api}
+	p.objects.Hold(api, p.refresher(e, api.UID))
 	e.Worker = pod.NewWorker(p.ctx, &p.wg, &p.deps, api, sandboxes, containers, func() { p.drop(api.UID) })
 	p.workers[api.UID] = e
 	for _, s := range sandboxes {
 		p.owner[s.ID] = e.Worker
+		if s.Config.User != nil {
+			p.users.adopt(api.UID, s.Config.User)
+		}
 	}
 	switch {
 	case api.DeletionTimestamp != nil, finished(api):
@@ -121,7 +131,8 @@ func (p *pods) add(api *corev1.Pod) *entry {
 		e.admitted = true
 	default:
 		if reason, msg := p.admit(api); reason != "" {
-			e.Reject(reason, msg)
+			p.events.Event(api, "", "Warning", reason, msg)
+			e.Reject(reason, "Pod was rejected: "+msg)
 			return e
 		}
 		e.admitted = true
@@ -142,6 +153,24 @@ func (p *pods) drop(uid types.UID) {
 	if e := p.workers[uid]; e != nil {
 		e.Close()
 		delete(p.workers, uid)
+		p.objects.Drop(uid)
+		p.users.free(uid)
+	}
+}
+
+// refresher is called when something the pod names changed.
+// refresher does its work beside the caller: the volumes wait for the very watch that calls it.
+func (p *pods) refresher(e *entry, uid types.UID) func() {
+	return func() {
+		p.wg.Go(func() {
+			p.volumes.Refresh(p.ctx, uid)
+			p.mu.Lock()
+			w := e.Worker
+			p.mu.Unlock()
+			if w != nil {
+				w.Retry()
+			}
+		})
 	}
 }
 
@@ -164,6 +193,9 @@ func (p *pods) listen(ctx context.Context, events <-chan engine.Event) error {
 func (p *pods) tell(ev engine.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if ev.Container != "" {
+		p.wake(ev.Container)
+	}
 	w := p.owner[ev.SandboxID]
 	switch {
 	case w == nil:

@@ -3,7 +3,6 @@ package scheduler
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,7 +32,7 @@ func (s *Scheduler) bindOne(ctx context.Context, it *item) {
 	})
 	switch {
 	case err == nil:
-		s.Recorder.Event(pod, corev1.EventTypeNormal, "Scheduled", fmt.Sprintf("Successfully assigned %s/%s to %s", pod.Namespace, pod.Name, it.target))
+		s.Recorder.Event(pod, corev1.EventTypeNormal, "Scheduled", "Successfully assigned %s/%s to %s", pod.Namespace, pod.Name, it.target)
 	case ctx.Err() != nil:
 	default:
 		s.later(func() { s.unbound(it, err) })
@@ -53,7 +52,7 @@ func (s *Scheduler) unbound(it *item, err error) {
 		return
 	}
 	s.Log.Warn("bind pod", "namespace", pod.Namespace, "pod", pod.Name, "node", it.target, "error", err)
-	s.Recorder.Event(pod, corev1.EventTypeWarning, "FailedScheduling", "binding rejected: "+err.Error())
+	s.Recorder.Event(pod, corev1.EventTypeWarning, "FailedScheduling", "binding rejected: %v", err)
 	s.queue.again(it, time.Now())
 }
 
@@ -94,7 +93,7 @@ func (s *Scheduler) report(ctx context.Context, pod *corev1.Pod, message string,
 			s.Log.Warn("write pod condition", "namespace", pod.Namespace, "pod", pod.Name, "error", err)
 		}
 	}
-	s.Recorder.Event(pod, corev1.EventTypeWarning, "FailedScheduling", message)
+	s.Recorder.Event(pod, corev1.EventTypeWarning, "FailedScheduling", "%s", message)
 	if room != nil {
 		s.evict(ctx, pod, room)
 	}
@@ -142,7 +141,7 @@ func (s *Scheduler) evict(ctx context.Context, pod *corev1.Pod, room *sacrifice)
 			s.Log.Warn("preempt pod", "namespace", victim.Namespace, "pod", victim.Name, "error", err)
 			continue
 		}
-		s.Recorder.Event(victim, corev1.EventTypeNormal, "Preempted", fmt.Sprintf("Preempted by pod %s on node %s", pod.UID, room.node))
+		s.Recorder.Event(victim, corev1.EventTypeNormal, "Preempted", "Preempted by pod %s on node %s", pod.UID, room.node)
 	}
 }
 

@@ -29,7 +29,7 @@ const binders = 64
 
 // Recorder writes events; client.Recorder is one.
 type Recorder interface {
-	Event(about api.Object, eventType, reason, message string)
+	Event(about api.Object, eventType, reason, format string, args ...any)
 }
 
 // Config of a scheduler. All fields are needed.
@@ -44,7 +44,7 @@ type Config struct {
 type Scheduler struct {
 	Config
 	pods     client.Client[*corev1.Pod]
-	podCache *client.Cache[*corev1.Pod]
+	podCache client.Cache[*corev1.Pod]
 
 	mu      sync.Mutex
 	changes []func()

@@ -46,7 +46,7 @@ func New(r request.Reader, o Options) (*Chain, *Tokens) {
 	if o.FrontProxy != nil {
 		list = append(list, o.FrontProxy)
 	}
-	list = append(list, Certificates{o.ClientCAs})
+	list = append(list, NewCertificates(o.ClientCAs))
 	if len(o.Static) > 0 {
 		list = append(list, NewStatic(o.Static))
 	}

@@ -35,6 +35,9 @@ func (t *Tokens) Request(_ context.Context, _ *request.User, namespace, name str
 	if !ok {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("body is a %T, not a TokenRequest", body))
 	}
+	if t.key == nil {
+		return nil, apierrors.NewServiceUnavailable("this server has no key to sign service account tokens with")
+	}
 	req := in.DeepCopy()
 	if req.Spec.ExpirationSeconds == nil {
 		life := int64(defaultLife)

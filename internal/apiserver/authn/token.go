@@ -3,6 +3,7 @@ package authn
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -38,6 +39,7 @@ type Tokens struct {
 	issuer    string
 	audiences []string
 	now       func() time.Time
+	memo      memo[*claims] // of tokens whose signature is good; shared, never changed
 }
 
 // NewTokens makes the authority. An empty issuer is DefaultIssuer, no audiences are the issuer.
@@ -82,19 +84,12 @@ func (t *Tokens) Authenticate(r *http.Request) (*request.User, error) {
 // Verify finds the user of a token for any of the audiences, and which of them it is good for.
 // A nil user without an error means: not a token of ours.
 func (t *Tokens) Verify(token string, audiences []string) (*request.User, []string, error) {
-	j, err := parseJWS(token)
-	if err != nil {
-		return nil, nil, nil
-	}
-	var c claims
-	if json.Unmarshal(j.payload, &c) != nil || c.Issuer != t.issuer && c.Issuer != legacyIssuer {
-		return nil, nil, nil
-	}
-	if !t.signed(j) {
-		return nil, nil, errors.New("verify service account token: signature is not valid")
+	c, err := t.claims(token)
+	if err != nil || c == nil {
+		return nil, nil, err
 	}
 	if c.Issuer == legacyIssuer {
-		return t.verifyLegacy(&c, token, audiences)
+		return t.verifyLegacy(c, token, audiences)
 	}
 	if c.Private == nil || c.Subject != serviceAccountName(c.Private.Namespace, c.Private.Account.Name) {
 		return nil, nil, errors.New("verify service account token: subject does not match the account")
@@ -109,7 +104,31 @@ func (t *Tokens) Verify(token string, audiences []string) (*request.User, []stri
 	if err := t.objects.checkBound(c.Private, t.now()); err != nil {
 		return nil, nil, fmt.Errorf("verify service account token: %w", err)
 	}
-	return boundUser(&c), good, nil
+	return boundUser(c), good, nil
+}
+
+// claims are those of a token that we signed; nil when it is not one of ours.
+func (t *Tokens) claims(token string) (*claims, error) {
+	if len(token) > maxToken {
+		return nil, nil
+	}
+	key := sha256.Sum256([]byte(token))
+	if c, ok := t.memo.get(key); ok {
+		return c, nil
+	}
+	j, err := parseJWS(token)
+	if err != nil {
+		return nil, nil
+	}
+	c := &claims{}
+	if json.Unmarshal(j.payload, c) != nil || c.Issuer != t.issuer && c.Issuer != legacyIssuer {
+		return nil, nil
+	}
+	if !t.signed(j) {
+		return nil, errors.New("verify service account token: signature is not valid")
+	}
+	t.memo.put(key, c)
+	return c, nil
 }
 
 func (t *Tokens) signed(j *jws) bool {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 )
@@ -14,32 +15,76 @@ import (
 // Certificates knows users by client certificates of the given authorities: common name is the user,
 // organizations are the groups.
 type Certificates struct {
-	CAs *x509.CertPool
+	cas  *x509.CertPool
+	memo memo[*verified]
+	now  func() time.Time
+}
+
+// verified is a certificate that chains to an authority between two times.
+type verified struct {
+	user          *request.User // shared, never changed
+	after, before time.Time
+}
+
+// NewCertificates makes it; without authorities it knows nobody.
+func NewCertificates(cas *x509.CertPool) *Certificates {
+	return &Certificates{cas: cas, now: time.Now}
 }
 
 // Authenticate implements request.Authenticator.
-func (c Certificates) Authenticate(r *http.Request) (*request.User, error) {
-	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || c.CAs == nil {
+func (c *Certificates) Authenticate(r *http.Request) (*request.User, error) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 || c.cas == nil {
 		return nil, nil
 	}
-	leaf := r.TLS.PeerCertificates[0]
-	o := x509.VerifyOptions{Roots: c.CAs, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	if rest := r.TLS.PeerCertificates[1:]; len(rest) > 0 {
-		o.Intermediates = x509.NewCertPool()
-		for _, i := range rest {
-			o.Intermediates.AddCert(i)
-		}
+	leaf, now := r.TLS.PeerCertificates[0], c.now()
+	key := sha256.Sum256(leaf.Raw)
+	if v, ok := c.memo.get(key); ok && now.After(v.after) && now.Before(v.before) {
+		return v.user, nil
 	}
-	if _, err := leaf.Verify(o); err != nil {
+	v, err := c.verify(r.TLS.PeerCertificates, now)
+	if err != nil {
 		return nil, fmt.Errorf("verify client certificate of %q: %w", leaf.Subject.CommonName, err)
 	}
 	if leaf.Subject.CommonName == "" {
 		return nil, nil
 	}
-	sum := sha256.Sum256(leaf.Raw)
-	return &request.User{
+	v.user = &request.User{
 		Name:   leaf.Subject.CommonName,
-		Groups: slices.Clone(leaf.Subject.Organization),
-		Extra:  map[string][]string{credentialID: {"X509SHA256=" + hex.EncodeToString(sum[:])}},
-	}, nil
+		Groups: withGroup(leaf.Subject.Organization),
+		Extra:  map[string][]string{credentialID: {"X509SHA256=" + hex.EncodeToString(key[:])}},
+	}
+	c.memo.put(key, v)
+	return v.user, nil
+}
+
+func withGroup(groups []string) []string {
+	out := slices.Clone(groups)
+	if !slices.Contains(out, Authenticated) {
+		out = append(out, Authenticated)
+	}
+	return out
+}
+
+func (c *Certificates) verify(peer []*x509.Certificate, now time.Time) (*verified, error) {
+	o := x509.VerifyOptions{Roots: c.cas, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	if len(peer) > 1 {
+		o.Intermediates = x509.NewCertPool()
+		for _, i := range peer[1:] {
+			o.Intermediates.AddCert(i)
+		}
+	}
+	chains, err := peer[0].Verify(o)
+	if err != nil {
+		return nil, err
+	}
+	v := &verified{after: peer[0].NotBefore, before: peer[0].NotAfter}
+	for _, cert := range chains[0] {
+		if cert.NotAfter.Before(v.before) {
+			v.before = cert.NotAfter
+		}
+		if cert.NotBefore.After(v.after) {
+			v.after = cert.NotBefore
+		}
+	}
+	return v, nil
 }

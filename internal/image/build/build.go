@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/dhow-project/dhow/internal/image"
-	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
 // Options of one build.
@@ -59,7 +58,7 @@ const (
 
 // Runner runs one command in a root file system made of layers.
 type Runner interface {
-	// Run mounts an overlay of Lower (topmost first), Upper and Work, runs Args in it with the mounts, waits, and unmounts.
+	// Run mounts an overlay of Lower (topmost first; may be empty), Upper and Work with redirect_dir and metacopy off, runs Args in it with the mounts, waits, and unmounts.
 	// A command that ran gives its exit code; err is for what kept it from running. Mount points it had to
 	// make in Upper may stay: the builder removes the empty ones.
 	Run(ctx context.Context, r RunSpec) (exitCode int, err error)
@@ -90,9 +89,4 @@ type Mount struct {
 	ReadOnly bool
 	Size     int64
 	Mode     uint32
-}
-
-// Build makes the image, tags it and returns it.
-func Build(ctx context.Context, o Options) (image.Image, error) {
-	return image.Image{}, fault.New(fault.Unsupported, "not there yet")
 }

@@ -31,16 +31,20 @@ type Set struct {
 	Value    []Type
 	Verdicts bool
 	// Dynamic sets are filled by rules; elements time out.
-	Dynamic  bool
+	Dynamic bool
+	// Ranges: an element matches everything from Key to End, part by part.
+	Ranges   bool
 	Size     int // most elements; 0: no limit
 	Elements []Element
 }
 
 // Element of a set. Key and Value are made with the Append functions. Goto is
-// the chain of a verdict map's element; DropVerdict drops.
+// the chain of a verdict map's element; Drop drops.
 type Element struct {
 	Key, Value []byte
+	End        []byte // of Ranges
 	Goto       string
+	Drop       bool
 	Timeout    time.Duration
 }
 
@@ -71,6 +75,9 @@ func (s Set) String() string {
 		kind, typ = "map", typ+" : verdict"
 	} else if s.Value != nil {
 		kind, typ = "map", typ+" : "+typeText(s.Value)
+	}
+	if s.Ranges {
+		typ += "; flags interval"
 	}
 	if s.Dynamic {
 		typ += "; flags dynamic,timeout"
@@ -133,12 +140,7 @@ func (c *Conn) Replace(t Table) error {
 	for _, s := range t.Sets {
 		b.AddSet(s)
 	}
-	for _, ch := range t.Chains {
-		b.addChain(ch)
-	}
-	for _, ch := range t.Chains {
-		b.addRules(ch)
-	}
+	b.AddChains(t.Chains)
 	for _, s := range t.Sets {
 		b.Add(s, s.Elements)
 	}
@@ -201,7 +203,7 @@ func (b *Batch) deleteTable() {
 
 func (b *Batch) set(s Set) *nftables.Set {
 	out := &nftables.Set{Table: b.table, Name: s.Name, KeyType: concatType(s.Key), Concatenation: len(s.Key) > 1,
-		IsMap: s.Value != nil || s.Verdicts, Dynamic: s.Dynamic, HasTimeout: s.Dynamic, Size: uint32(s.Size)}
+		IsMap: s.Value != nil || s.Verdicts, Dynamic: s.Dynamic, HasTimeout: s.Dynamic, Interval: s.Ranges, Size: uint32(s.Size)}
 	switch {
 	case s.Verdicts:
 		out.DataType = nftables.TypeVerdict
@@ -230,10 +232,14 @@ func (b *Batch) AddSet(s Set) {
 	b.fail(b.nl.AddSet(n, nil))
 }
 
-// AddChain adds a chain with its rules.
-func (b *Batch) AddChain(c Chain) {
-	b.addChain(c)
-	b.addRules(c)
+// AddChains adds chains with their rules; they may refer to each other.
+func (b *Batch) AddChains(cs []Chain) {
+	for _, c := range cs {
+		b.addChain(c)
+	}
+	for _, c := range cs {
+		b.addRules(c)
+	}
 }
 
 func (b *Batch) chain(c Chain) *nftables.Chain {
@@ -258,11 +264,14 @@ func (b *Batch) addRules(c Chain) {
 	}
 }
 
-// DeleteChain removes a chain that no element refers to any more.
-func (b *Batch) DeleteChain(name string) {
-	c := &nftables.Chain{Table: b.table, Name: name}
-	b.nl.FlushChain(c)
-	b.nl.DelChain(c)
+// DeleteChains removes chains that nothing else refers to any more; they may refer to each other.
+func (b *Batch) DeleteChains(names []string) {
+	for _, name := range names {
+		b.nl.FlushChain(&nftables.Chain{Table: b.table, Name: name})
+	}
+	for _, name := range names {
+		b.nl.DelChain(&nftables.Chain{Table: b.table, Name: name})
+	}
 }
 
 // An attribute is at most 64 KiB, so elements travel in portions.
@@ -285,9 +294,12 @@ func (b *Batch) each(s Set, elements []Element, do func(*nftables.Set, []nftable
 		elements = elements[len(some):]
 		out := make([]nftables.SetElement, len(some))
 		for i, e := range some {
-			out[i] = nftables.SetElement{Key: e.Key, Val: e.Value, Timeout: e.Timeout}
-			if s.Verdicts && e.Goto != "" {
+			out[i] = nftables.SetElement{Key: e.Key, KeyEnd: e.End, Val: e.Value, Timeout: e.Timeout}
+			switch {
+			case e.Goto != "":
 				out[i].VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: e.Goto}
+			case e.Drop:
+				out[i].VerdictData = &expr.Verdict{Kind: expr.VerdictDrop}
 			}
 		}
 		b.fail(do(n, out))

@@ -32,6 +32,9 @@ type Worker struct {
 	stale map[string]bool // engine containers to look at again
 	timer *time.Timer
 	done  bool
+	// what others may see of the pod
+	shown        []engine.Container
+	shownSandbox engine.Sandbox
 
 	// the rest belongs to the busy goroutine
 	st     state.Pod
@@ -189,7 +192,13 @@ func (w *Worker) run() {
 			panic(fmt.Sprint("no rest after 1000 rounds; last plan: ", Decide(&w.st)))
 		}
 		plan := Decide(&w.st)
-		if w.carryOut(plan) {
+		again, err := w.carryOut(plan)
+		if err != nil {
+			w.report()
+			w.wakeIn(stepRetry)
+			continue
+		}
+		if again {
 			w.Post(nil)
 			continue
 		}
@@ -198,6 +207,7 @@ func (w *Worker) run() {
 			continue
 		}
 		w.probe()
+		w.show()
 		w.report()
 		w.wakeAt(plan.Wake)
 	}
@@ -224,17 +234,22 @@ func (w *Worker) take() bool {
 	return true
 }
 
-// carryOut does the steps of a plan and reports whether there were any.
-func (w *Worker) carryOut(plan Plan) bool {
+// stepRetry is the wait after a step that went wrong in a way no back-off of its own covers.
+const stepRetry = time.Second
+
+// carryOut does the steps of a plan, up to the first that goes wrong, and reports whether there were any.
+func (w *Worker) carryOut(plan Plan) (bool, error) {
 	for _, s := range plan.Steps {
 		w.log.Debug("pod step", "do", s.Do, "container", s.Container, "id", s.ID)
 		if err := do(s.Do)(w, w.ctx, s); err != nil {
-			w.log.Warn("pod step went wrong", "do", s.Do, "container", s.Container, "error", err)
-			break
+			if w.ctx.Err() == nil {
+				w.log.Warn("pod step went wrong", "do", s.Do, "container", s.Container, "error", err)
+			}
+			return true, err
 		}
 		w.st.Now = time.Now()
 	}
-	return len(plan.Steps) > 0
+	return len(plan.Steps) > 0, nil
 }
 
 // refresh asks the engine about one container.
@@ -348,4 +363,32 @@ func (w *Worker) Close() {
 // event records an Event about the pod or one of its containers.
 func (w *Worker) event(container, kind, reason, format string, args ...any) {
 	w.deps.Events.Event(w.st.API, container, kind, reason, fmt.Sprintf(format, args...))
+}
+
+// Containers are the newest attempts of the pod's containers, as last seen. Safe for concurrent use.
+func (w *Worker) Containers() []engine.Container {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.shown
+}
+
+// Sandbox is the pod's newest sandbox as last seen; its ID is empty when there is none.
+func (w *Worker) Sandbox() engine.Sandbox {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.shownSandbox
+}
+
+// show publishes what others may see of the state.
+func (w *Worker) show() {
+	var l []engine.Container
+	for _, attempts := range w.st.Engine {
+		l = append(l, attempts...)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shown, w.shownSandbox = l, engine.Sandbox{}
+	if s := w.st.Sandbox(); s != nil {
+		w.shownSandbox = *s
+	}
 }

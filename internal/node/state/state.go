@@ -38,8 +38,8 @@ type Memory struct {
 	Making       Task // the sandbox
 	Sandbox      Retry
 	SandboxTry   time.Time // when making a sandbox last failed
-	Cleaned      bool // sandboxes, volumes and directories are gone
-	Finalized    bool // the API was asked to forget the pod
+	Cleaned      bool      // sandboxes, volumes and directories are gone
+	Finalized    bool      // the API was asked to forget the pod
 	// KillStart is when the node began to end the whole pod.
 	KillStart time.Time
 	StartTime time.Time // when the pod was first seen and admitted
@@ -87,7 +87,6 @@ type Container struct {
 
 	Startup   Verdict
 	Readiness Verdict
-
 }
 
 // Verdict is the outcome of a probe with thresholds applied.

@@ -1,0 +1,135 @@
+// Package apply keeps metadata.managedFields and does server-side apply.
+//
+// The merge itself is structured-merge-diff behind apimachinery's field
+// managers; this package gives them schemas (schema.go) and conversions
+// (convert.go). Read this file first.
+package apply
+
+import (
+	"fmt"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/apiserver/codec"
+)
+
+// Tracker is safe for concurrent use.
+type Tracker struct {
+	mu       sync.Mutex
+	kinds    map[*api.Kind]*versions
+	managers map[managerKey]*managedfields.FieldManager
+}
+
+type managerKey struct {
+	kind        *api.Kind
+	version     int
+	subresource string
+}
+
+// New makes a tracker; schemas are built when first needed.
+func New() *Tracker {
+	return &Tracker{kinds: map[*api.Kind]*versions{}, managers: map[managerKey]*managedfields.FieldManager{}}
+}
+
+func (t *Tracker) manager(k *api.Kind, version int, subresource string) (*managedfields.FieldManager, *versions, error) {
+	key := managerKey{k, version, subresource}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v := t.kinds[k]
+	if v == nil {
+		v = newVersions(k)
+		t.kinds[k] = v
+	}
+	m := t.managers[key]
+	if m == nil {
+		var err error
+		m, err = managedfields.NewDefaultFieldManager(v, v, v, v, v.gvk(version), k.Hub().GroupVersion(), subresource, resetFields(k, subresource))
+		if err != nil {
+			return nil, nil, fmt.Errorf("field manager of %s: %w", k.Kind, err)
+		}
+		t.managers[key] = m
+	}
+	return m, v, nil
+}
+
+// resetFields are what a write through the endpoint cannot set, so nobody comes to own it there.
+func resetFields(k *api.Kind, subresource string) map[fieldpath.APIVersion]fieldpath.Filter {
+	hasStatus := false
+	for _, s := range k.Subresources {
+		hasStatus = hasStatus || s.Name == "status"
+	}
+	if !hasStatus {
+		return nil
+	}
+	set := fieldpath.NewSet(fieldpath.MakePathOrDie("status"))
+	if subresource == "status" {
+		set = fieldpath.NewSet(fieldpath.MakePathOrDie("spec"),
+			fieldpath.MakePathOrDie("metadata", "deletionTimestamp"), fieldpath.MakePathOrDie("metadata", "ownerReferences"))
+	} else if subresource != "" {
+		return nil
+	}
+	out := map[fieldpath.APIVersion]fieldpath.Filter{}
+	for _, v := range k.Versions {
+		out[fieldpath.APIVersion(v.GroupVersion().String())] = fieldpath.NewExcludeSetFilter(set)
+	}
+	return out
+}
+
+// Update notes in obj's managedFields what manager changed since old (nil for a creation). Both are hub objects; old is not changed.
+func (t *Tracker) Update(k *api.Kind, version int, subresource string, old, obj api.Object, manager string) error {
+	m, _, err := t.manager(k, version, subresource)
+	if err != nil {
+		return err
+	}
+	if old == nil {
+		old = k.Hub().New()
+	}
+	out := m.UpdateNoErrors(codec.Shallow(old), obj, manager)
+	if res, ok := out.(api.Object); ok && res != obj {
+		obj.SetManagedFields(res.GetManagedFields())
+	}
+	obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	return nil
+}
+
+// Apply merges the configuration doc (JSON, of Versions[version]) into live (nil when there is none) and returns a
+// new hub object with its managedFields settled.
+func (t *Tracker) Apply(k *api.Kind, version int, subresource string, live api.Object, doc []byte, manager string, force bool) (api.Object, error) {
+	m, v, err := t.manager(k, version, subresource)
+	if err != nil {
+		return nil, err
+	}
+	config := &unstructured.Unstructured{Object: map[string]any{}}
+	if err := json.Unmarshal(doc, &config.Object); err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+	}
+	var from runtime.Object
+	if live == nil {
+		live = k.Hub().New()
+	}
+	if from, err = v.convert(live.DeepCopyObject().(api.Object), 0, 0); err != nil {
+		return nil, err
+	}
+	out, err := m.Apply(from, config, manager, force)
+	if err != nil {
+		return nil, err
+	}
+	hub, err := v.ConvertToVersion(out, k.Hub().GroupVersion())
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	obj := hub.(api.Object)
+	if obj == live {
+		obj = obj.DeepCopyObject().(api.Object)
+	}
+	obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	return obj, nil
+}

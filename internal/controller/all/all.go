@@ -1,0 +1,50 @@
+// Package all lists every controller.
+package all
+
+import (
+	"context"
+
+	"github.com/dhow-project/dhow/internal/controller"
+	"github.com/dhow-project/dhow/internal/controller/deployment"
+	"github.com/dhow-project/dhow/internal/controller/endpoints"
+	"github.com/dhow-project/dhow/internal/controller/garbage"
+	"github.com/dhow-project/dhow/internal/controller/job"
+	"github.com/dhow-project/dhow/internal/controller/namespace"
+	"github.com/dhow-project/dhow/internal/controller/nodeipam"
+	"github.com/dhow-project/dhow/internal/controller/nodelife"
+	"github.com/dhow-project/dhow/internal/controller/podgc"
+	"github.com/dhow-project/dhow/internal/controller/replicaset"
+	"github.com/dhow-project/dhow/internal/controller/rootca"
+	"github.com/dhow-project/dhow/internal/controller/serviceaccount"
+	"github.com/dhow-project/dhow/internal/controller/ttl"
+	"github.com/dhow-project/dhow/internal/x/run"
+)
+
+// Controllers builds them all. Call before d.Caches runs.
+func Controllers(d controller.Deps) []controller.Part {
+	return []controller.Part{
+		serviceaccount.New(d),
+		serviceaccount.NewTokens(d),
+		rootca.New(d),
+		nodeipam.New(d),
+		replicaset.New(d),
+		replicaset.NewForReplicationControllers(d),
+		deployment.New(d),
+		endpoints.New(d),
+		job.New(d),
+		nodelife.New(d),
+		namespace.New(d),
+		garbage.New(d),
+		podgc.New(d),
+		ttl.New(d),
+	}
+}
+
+// Run runs parts until ctx ends or one fails.
+func Run(ctx context.Context, parts []controller.Part) error {
+	g := run.New(ctx)
+	for _, p := range parts {
+		g.Go("controller", p.Run)
+	}
+	return g.Wait()
+}

@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/dhow-project/dhow/internal/config"
+	"github.com/dhow-project/dhow/internal/engine/socket"
+	"github.com/dhow-project/dhow/internal/pki"
+	"github.com/dhow-project/dhow/internal/x/atomicfile"
+
+	stdlog "log"
+)
+
+// contextName is the kubeconfig context of a cluster: "dhow", or "dhow-NAME".
+func contextName(c config.Config) string {
+	if c.Name == config.DefaultName {
+		return c.Name
+	}
+	return "dhow-" + c.Name
+}
+
+// writeKubeconfig gives the administrator access: a file of its own in the data directory, and a context
+// in the user's. The user's file being unwritable is no reason not to start.
+func (d *daemon) writeKubeconfig(context.Context) (string, error) {
+	admin, err := d.keys.CA.Issue(pki.Leaf{CommonName: "dhow-admin", Organization: []string{"system:masters"}, Client: true})
+	if err != nil {
+		return "", err
+	}
+	cert, key, err := pki.EncodePair(admin)
+	if err != nil {
+		return "", err
+	}
+	access := pki.Access{Name: contextName(d.config), Server: d.url(), CA: d.keys.CA.PEM, Cert: cert, Key: key}
+	own, err := pki.Kubeconfig(access)
+	if err != nil {
+		return "", err
+	}
+	if err := atomicfile.Write(d.layout.Kubeconfig(), own, 0o600); err != nil {
+		return "", err
+	}
+	path, owner, err := pki.UserKubeconfig(os.Getenv)
+	if err == nil {
+		err = pki.MergeKubeconfig(path, owner, access)
+	}
+	if err != nil {
+		d.log.Warn("merge the user's kubeconfig", "error", err)
+		return d.layout.Kubeconfig(), nil
+	}
+	return fmt.Sprintf("context %q in %s", access.Name, path), nil
+}
+
+func (d *daemon) greeting() string {
+	return fmt.Sprintf("Kubernetes API %s at %s, node %s.", kubernetesVersion, d.url(), d.config.NodeName)
+}
+
+// serveEngine opens the socket that the command line uses.
+func (d *daemon) serveEngine(context.Context) (string, error) {
+	d.live("engine socket", func(ctx context.Context) error { return socket.Serve(ctx, d.layout.Socket(), d.engine, d.log) })
+	return "", nil
+}
+
+// announce tells others on this machine who runs here.
+func (d *daemon) announce(context.Context) (string, error) {
+	raw, err := json.Marshal(config.Running{
+		PID: os.Getpid(), Version: Version, Started: d.started, Ready: time.Now(), URL: d.url(),
+		Context: contextName(d.config), Node: d.config.NodeName, Data: d.config.DataDir,
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := atomicfile.Write(d.layout.Running(), raw, 0o600); err != nil {
+		return "", err
+	}
+	d.onStop(func() error { return os.Remove(d.layout.Running()) })
+	return "", nil
+}
+
+// waitReady waits for the node to say that it is ready.
+func (d *daemon) waitReady(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		if n, ok := d.nodes.Get("", d.config.NodeName); ok {
+			for _, c := range n.Status.Conditions {
+				if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+					return n.Name, nil
+				}
+			}
+		}
+		select {
+		case <-d.nodeChanged:
+		case err := <-d.failed:
+			return "", err
+		case <-ctx.Done():
+			return "", fmt.Errorf("the node did not become ready: %w", ctx.Err())
+		}
+	}
+}
+
+func quiet(log *slog.Logger) *stdlog.Logger { return slog.NewLogLogger(log.Handler(), slog.LevelDebug) }

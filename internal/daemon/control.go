@@ -1,0 +1,232 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+
+	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/api/all"
+	"github.com/dhow-project/dhow/internal/apiserver"
+	"github.com/dhow-project/dhow/internal/apiserver/admission"
+	"github.com/dhow-project/dhow/internal/apiserver/authn"
+	"github.com/dhow-project/dhow/internal/apiserver/authz"
+	"github.com/dhow-project/dhow/internal/apiserver/openapi"
+	"github.com/dhow-project/dhow/internal/apiserver/proxy"
+	"github.com/dhow-project/dhow/internal/apiserver/request"
+	"github.com/dhow-project/dhow/internal/client"
+	"github.com/dhow-project/dhow/internal/pki"
+	"github.com/dhow-project/dhow/internal/store/disk"
+	"github.com/dhow-project/dhow/internal/x/fault"
+)
+
+// kubernetesVersion is the API that is served.
+const kubernetesVersion = "v1.36.3"
+
+// masters is who the parts of this process are.
+var masters = request.User{Name: "system:dhow", Groups: []string{"system:masters", "system:authenticated"}}
+
+func (d *daemon) takeLock(context.Context) (string, error) {
+	release, err := lock(d.layout)
+	if err != nil {
+		return "", err
+	}
+	d.onStop(func() error { release(); return nil })
+	return "", nil
+}
+
+func (d *daemon) openKeys(context.Context) (string, error) {
+	keys, err := pki.Ensure(d.layout.PKI())
+	if err != nil {
+		return "", err
+	}
+	d.keys = keys
+	d.serving = pki.NewLive(keys.CA, pki.Leaf{
+		CommonName: "dhow-apiserver", Server: true,
+		Names: []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", d.config.NodeName},
+		IPs:   []net.IP{net.IPv4(127, 0, 0, 1), d.apiServiceIP().AsSlice()},
+	})
+	return "", nil
+}
+
+func (d *daemon) serviceRange() netip.Prefix { return netip.MustParsePrefix(d.config.ServiceCIDR) }
+func (d *daemon) podRange() netip.Prefix     { return netip.MustParsePrefix(d.config.PodCIDR) }
+
+func (d *daemon) apiServiceIP() netip.Addr {
+	return admission.System{ServiceRanges: []netip.Prefix{d.serviceRange()}}.APIServerIP()
+}
+
+// dnsIP is the tenth address of the service range, where every distribution has it.
+func (d *daemon) dnsIP() netip.Addr {
+	a := d.serviceRange().Masked().Addr().As4()
+	a[3] += 10
+	return netip.AddrFrom4(a)
+}
+
+func (d *daemon) port() int32 {
+	_, p, _ := net.SplitHostPort(d.config.Listen)
+	n, _ := strconv.Atoi(p)
+	return int32(n)
+}
+
+func (d *daemon) openStore(context.Context) (string, error) {
+	s, err := disk.Open(d.layout.Store(), d.log)
+	if err != nil {
+		return "", err
+	}
+	d.store = s
+	d.onStop(s.Close)
+	return fmt.Sprintf("revision %d", s.Revision()), nil
+}
+
+// startServer makes the API server. What decides about requests needs the server's view of the objects,
+// so it is plugged in between New and Start.
+func (d *daemon) startServer(ctx context.Context) (string, error) {
+	d.registry = api.NewRegistry(all.Kinds())
+	s, err := apiserver.New(apiserver.Config{
+		Store: d.store, Registry: d.registry, Log: d.log,
+		Version: version.Info{
+			Major: "1", Minor: "36", GitVersion: kubernetesVersion + "+dhow", GitTreeState: "clean",
+			GoVersion: runtime.Version(), Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		},
+		Connect: proxy.Connectors(proxy.Config{Node: d.nodeTransport()}),
+		Virtual: map[schema.GroupResource]apiserver.Virtual{},
+		Extra:   map[string]http.Handler{},
+	})
+	if err != nil {
+		return "", err
+	}
+	d.server = s
+	r := s.Reader()
+	d.conn = s.Conn(&masters)
+	chain, tokens := authn.New(r, authn.Options{ClientCAs: d.keys.CA.Pool(), ServiceAccount: d.keys.ServiceAccount})
+	d.tokens = tokens
+	allow := authz.New(r)
+	s.Authenticators = []request.Authenticator{chain}
+	s.Authorizers = []request.Authorizer{allow}
+	quotas := client.For[*corev1.ResourceQuota](d.conn)
+	s.Admission = append([]request.Step{allow.Step()}, admission.Steps(r, admission.Options{
+		Authorizer:    allow,
+		ServiceRanges: []netip.Prefix{d.serviceRange()},
+		UpdateQuota: func(ctx context.Context, q *corev1.ResourceQuota) error {
+			_, err := quotas.UpdateStatus(ctx, q)
+			return err
+		},
+	})...)
+	d.virtual(chain, allow)
+	d.extra()
+	if err := s.Start(ctx); err != nil {
+		return "", err
+	}
+	d.live("API server", s.Run)
+	return "", nil
+}
+
+// virtual are the kinds that are answered and not stored.
+func (d *daemon) virtual(chain *authn.Chain, allow *authz.Chain) {
+	for group, f := range map[string]apiserver.Virtual{
+		"authentication.k8s.io": authn.NewReviews(chain, d.tokens).Serve,
+		"authorization.k8s.io":  allow.Serve,
+	} {
+		for _, k := range d.registry.Kinds() {
+			if k.Hub().Group == group {
+				d.server.Virtual[k.GroupResource()] = f
+			}
+		}
+	}
+	d.server.Virtual[schema.GroupResource{Resource: "serviceaccounts/token"}] = d.tokens.Serve
+}
+
+// extra are the paths that are no resources.
+func (d *daemon) extra() {
+	for path, h := range d.tokens.Handlers() {
+		d.server.Extra[path] = h
+	}
+	docs := openapi.New(d.registry, openapi.Options{Version: kubernetesVersion})
+	for _, path := range []string{"/openapi/v2", "/openapi/v3", "/openapi/v3/"} {
+		d.server.Extra[path] = docs
+	}
+}
+
+func (d *daemon) url() string {
+	host, port, _ := net.SplitHostPort(d.config.Listen)
+	if a, err := netip.ParseAddr(host); err != nil || a.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "https://" + net.JoinHostPort(host, port)
+}
+
+// ensureObjects makes the objects that a cluster cannot be without, and corrects those that follow
+// this process's address.
+func (d *daemon) ensureObjects(ctx context.Context) (string, error) {
+	if err := admission.EnsureSystem(ctx, d.conn, admission.System{
+		ServiceRanges: []netip.Prefix{d.serviceRange()},
+		Addresses:     d.engine.Gateway()[:1],
+		Port:          d.port(),
+		ClientCA:      d.keys.CA.PEM,
+		ProxyCA:       d.keys.RequestHeader.PEM,
+	}); err != nil {
+		return "", err
+	}
+	if err := authz.Ensure(ctx, d.conn); err != nil {
+		return "", err
+	}
+	if err := d.ensureDNS(ctx); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("revision %d", d.store.Revision()), nil
+}
+
+// listen answers on the address the user chose and on the bridge, where pods find it.
+func (d *daemon) listen(context.Context) (string, error) {
+	addrs := []string{d.config.Listen}
+	if host, port, _ := net.SplitHostPort(d.config.Listen); !isUnspecified(host) {
+		for _, gw := range d.engine.Gateway()[:1] {
+			addrs = append(addrs, net.JoinHostPort(gw.String(), port))
+		}
+	}
+	for _, addr := range addrs {
+		if err := d.listenAt(addr); err != nil {
+			return "", err
+		}
+	}
+	return d.url(), nil
+}
+
+func isUnspecified(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "" || err == nil && a.IsUnspecified()
+}
+
+func (d *daemon) listenAt(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fault.New(fault.Exists, "listen on %s: %w: stop what uses the port, or choose another one with --listen", addr, err)
+	}
+	server := &http.Server{
+		Handler:           d.server.Handler(),
+		TLSConfig:         pki.ServerConfig(d.serving, d.keys.CA.Pool()),
+		ReadHeaderTimeout: 30 * time.Second,
+		IdleTimeout:       3 * time.Minute,
+		ErrorLog:          quiet(d.log),
+	}
+	d.live("listen on "+addr, func(ctx context.Context) error {
+		stop := context.AfterFunc(ctx, func() { server.Close() })
+		defer stop()
+		if err := server.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}

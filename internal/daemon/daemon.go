@@ -1,0 +1,102 @@
+// Package daemon is one cluster's process: it builds the parts in order, lets them
+// run, and stops them in reverse.
+//
+// It holds no logic of its own, only construction and order. Read Run, then parts.go,
+// which is the list.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/dhow-project/dhow/internal/config"
+	"github.com/dhow-project/dhow/internal/x/run"
+)
+
+// Version of dhow; the linker sets it.
+var Version = "dev"
+
+// Run brings a cluster up, reports every step, and lives until ctx ends or a part fails. Containers
+// go on running when it returns; nothing else of it does.
+func Run(ctx context.Context, c config.Config, step func(config.Step)) (err error) {
+	c, err = settle(c)
+	if err != nil {
+		return err
+	}
+	d := &daemon{config: c, layout: c.Places(), started: time.Now(), failed: make(chan error, 1)}
+	d.log = newLog(c.LogLevel)
+	defer func() { err = errors.Join(err, d.stop()) }()
+	for _, p := range parts() {
+		begin := time.Now()
+		note, err := p.up(d, ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		if p.shown {
+			step(config.Step{Name: p.name, Took: time.Since(begin), Note: note})
+		}
+	}
+	step(config.Step{Ready: true, Took: time.Since(d.started), Note: d.greeting()})
+	select {
+	case <-ctx.Done():
+		d.log.Info("stop", "cluster", c.Name)
+		return nil
+	case err := <-d.failed:
+		return err
+	}
+}
+
+// part is one thing on the way up. It registers what has to be undone with d.
+type part struct {
+	name  string
+	shown bool // a step worth telling
+	up    func(d *daemon, ctx context.Context) (note string, err error)
+}
+
+// stop undoes everything, the latest first.
+func (d *daemon) stop() error {
+	var errs []error
+	for i := len(d.undo) - 1; i >= 0; i-- {
+		errs = append(errs, d.undo[i]())
+	}
+	d.undo = nil
+	return errors.Join(errs...)
+}
+
+func (d *daemon) onStop(f func() error) { d.undo = append(d.undo, f) }
+
+// live runs f until the daemon stops; a failure of f ends the daemon.
+func (d *daemon) live(name string, f func(context.Context) error) {
+	g := run.New(context.Background())
+	done := make(chan error, 1)
+	g.Go(name, f)
+	go func() {
+		err := g.Wait()
+		if err != nil {
+			select {
+			case d.failed <- err:
+			default:
+			}
+		}
+		done <- err
+	}()
+	d.onStop(func() error {
+		g.Stop()
+		return <-done
+	})
+}
+
+func newLog(level string) *slog.Logger {
+	var l slog.Level
+	if l.UnmarshalText([]byte(level)) != nil {
+		l = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l}))
+}

@@ -1,0 +1,132 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/dhow-project/dhow/internal/config"
+	"github.com/dhow-project/dhow/internal/linux/mount"
+	"github.com/dhow-project/dhow/internal/linux/pidfd"
+	"github.com/dhow-project/dhow/internal/pki"
+	"github.com/dhow-project/dhow/internal/service/proxy"
+	"github.com/dhow-project/dhow/internal/x/fault"
+)
+
+// Down stops a cluster, whether its daemon runs or not: the process, its containers, and all it made on
+// the host. With purge its data goes as well.
+func Down(ctx context.Context, c config.Config, purge bool, step func(config.Step)) error {
+	c, err := c.Complete()
+	if err != nil {
+		return err
+	}
+	d := &daemon{config: c, layout: c.Places(), log: newLog("error")}
+	for _, s := range []struct {
+		name string
+		run  func(context.Context) (bool, error)
+	}{
+		{"daemon stopped", d.stopProcess},
+		{"containers stopped, host cleaned", d.cleanHost},
+		{"data removed", func(context.Context) (bool, error) { return purge, d.removeData(purge) }},
+	} {
+		begin := time.Now()
+		did, err := s.run(ctx)
+		if err != nil {
+			return err
+		}
+		if did {
+			step(config.Step{Name: s.name, Took: time.Since(begin)})
+		}
+	}
+	return nil
+}
+
+// stopProcess asks the daemon to end and waits until it has.
+func (d *daemon) stopProcess(ctx context.Context) (bool, error) {
+	running, err := d.layout.ReadRunning()
+	if err != nil || running.PID == os.Getpid() {
+		return false, nil
+	}
+	process, err := pidfd.Open(running.PID)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("find the daemon: %w", err)
+	}
+	defer process.Close()
+	if !d.holdsLock() { // the number belongs to somebody else by now
+		return false, nil
+	}
+	if err := process.Signal(syscall.SIGTERM); err != nil {
+		return false, fmt.Errorf("stop the daemon: %w", err)
+	}
+	patience, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	err = process.Wait(patience)
+	if err != nil && ctx.Err() == nil { // it hangs
+		err = errors.Join(process.Signal(syscall.SIGKILL), process.Wait(ctx))
+	}
+	return err == nil, err
+}
+
+// holdsLock: somebody holds the lock of this cluster.
+func (d *daemon) holdsLock() bool {
+	f, err := flock(d.layout.Lock())
+	if err != nil {
+		return true
+	}
+	f.Close()
+	return false
+}
+
+// cleanHost stops the containers and takes back everything outside the data directory.
+func (d *daemon) cleanHost(ctx context.Context) (bool, error) {
+	saved, err := config.Saved(d.config.DataDir)
+	if err != nil {
+		return false, err
+	}
+	d.config = d.config.Merge(saved)
+	if d.config.PodCIDR == "" { // it never came up
+		return false, os.RemoveAll(d.layout.Run)
+	}
+	release, err := lock(d.layout)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	e, err := openEngine(ctx, d)
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(
+		e.Purge(ctx),
+		proxy.Purge(d.config.Name),
+		mount.UnmountBelow(d.layout.Node()),
+		os.RemoveAll(d.layout.Run),
+		removeIfEmpty("/run/dhow"),
+	)
+}
+
+func (d *daemon) removeData(purge bool) error {
+	if !purge {
+		return nil
+	}
+	var errs []error
+	if path, owner, err := pki.UserKubeconfig(os.Getenv); err == nil {
+		errs = append(errs, pki.RemoveKubeconfig(path, owner, contextName(d.config)))
+	}
+	errs = append(errs, os.RemoveAll(d.config.DataDir), removeIfEmpty("/var/lib/dhow"))
+	return errors.Join(errs...)
+}
+
+func removeIfEmpty(dir string) error {
+	err := os.Remove(dir)
+	if err == nil || os.IsNotExist(err) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EBUSY) {
+		return nil
+	}
+	return err
+}

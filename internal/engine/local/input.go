@@ -1,0 +1,204 @@
+package local
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/image"
+	"github.com/dhow-project/dhow/internal/linux/ns"
+	"github.com/dhow-project/dhow/internal/oci/spec"
+	"github.com/dhow-project/dhow/internal/x/fault"
+)
+
+// input translates a container's config into what the spec compiler wants.
+func (e *Engine) input(c *container, s engine.Sandbox, im image.Image) (spec.Input, error) {
+	r := c.view()
+	conf := r.Config
+	in := spec.Input{
+		Image:   imageDefaults(im),
+		Command: conf.Command, Args: conf.Args, Env: conf.Env, WorkingDir: conf.WorkingDir,
+		Hostname: s.Config.Hostname, TTY: conf.TTY, ReadOnlyRoot: conf.Security.ReadOnlyRoot,
+		Resources: linuxResources(conf.Resources), Rlimits: rlimits(conf.Resources),
+		CgroupPath:  e.containerCgroup(s.Config, r.ID),
+		OOMScoreAdj: conf.Resources.OOMScoreAdj,
+		Annotations: conf.Annotations,
+	}
+	var err error
+	if in.Namespaces, err = e.namespaces(conf, s); err != nil {
+		return in, err
+	}
+	if s.Config.Network != engine.Host {
+		in.Sysctls = s.Config.Sysctls
+	}
+	if in.Devices, err = devices(conf.Devices); err != nil {
+		return in, err
+	}
+	if in.Mounts, err = e.mounts(conf, s); err != nil {
+		return in, err
+	}
+	in.Security, err = security(conf.Security)
+	return in, err
+}
+
+func imageDefaults(im image.Image) spec.Image {
+	if im.Config == nil {
+		return spec.Image{}
+	}
+	c := im.Config.Config
+	return spec.Image{Entrypoint: c.Entrypoint, Cmd: c.Cmd, Env: c.Env, WorkingDir: c.WorkingDir, User: c.User}
+}
+
+// userOf is the user a container runs as, in docker's words; the keeper resolves names.
+func userOf(c engine.ContainerConfig, im image.Image) string {
+	if c.Security.User != "" || im.Config == nil {
+		return c.Security.User
+	}
+	return im.Config.Config.User
+}
+
+func (e *Engine) containerCgroup(s engine.SandboxConfig, id string) string {
+	return e.cgroup(filepath.Join(s.CgroupParent, id))
+}
+
+func (e *Engine) namespaces(c engine.ContainerConfig, s engine.Sandbox) (spec.Namespaces, error) {
+	n := spec.Namespaces{Net: s.NetNS, IPC: ns.Path(e.nsDir(s.ID), ns.IPC), UTS: ns.Path(e.nsDir(s.ID), ns.UTS)}
+	if s.Config.Network == engine.Host {
+		n.Net, n.UTS = spec.Host, spec.Host
+	}
+	if s.Config.IPC == engine.Host {
+		n.IPC = spec.Host
+	}
+	mode := c.PID
+	if mode == engine.Own {
+		mode = s.Config.PID
+	}
+	switch mode {
+	case engine.Own:
+	case engine.Host:
+		n.PID = spec.Host
+	case engine.Target:
+		target, err := e.container(c.PIDTarget)
+		if err != nil {
+			return n, err
+		}
+		n.PID = fmt.Sprintf("/proc/%d/ns/pid", target.view().PID)
+	default:
+		return n, fault.New(fault.Unsupported, "one PID namespace for all containers of a sandbox is not supported yet")
+	}
+	return n, nil
+}
+
+// devices looks up what the host's nodes are.
+func devices(in []engine.Device) ([]spec.Device, error) {
+	var out []spec.Device
+	for _, d := range in {
+		var st unix.Stat_t
+		if err := unix.Stat(d.HostPath, &st); err != nil {
+			return nil, fault.New(fault.Invalid, "device %s: %w", d.HostPath, err)
+		}
+		kind := "c"
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFCHR:
+		case unix.S_IFBLK:
+			kind = "b"
+		default:
+			return nil, fault.New(fault.Invalid, "device %s is no device node", d.HostPath)
+		}
+		out = append(out, spec.Device{
+			Path: d.Path, Type: kind, Major: int64(unix.Major(st.Rdev)), Minor: int64(unix.Minor(st.Rdev)),
+			Permissions: d.Permissions, Mode: st.Mode & 0o777, UID: st.Uid, GID: st.Gid,
+		})
+	}
+	return out, nil
+}
+
+// mounts are the caller's, and the files that the sandbox has for every container unless the caller brings its own.
+func (e *Engine) mounts(c engine.ContainerConfig, s engine.Sandbox) ([]spec.Mount, error) {
+	var out []spec.Mount
+	taken := map[string]bool{}
+	for _, m := range c.Mounts {
+		taken[filepath.Clean(m.Target)] = true
+		sm, err := e.mount(m)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, sm)
+	}
+	for _, name := range []string{"resolv.conf", "hostname", "hosts"} {
+		source, target := filepath.Join(e.sandboxDir(s.ID), name), "/etc/"+name
+		if _, err := os.Stat(source); err == nil && !taken[target] {
+			out = append(out, spec.Mount{Source: source, Target: target, ReadOnly: c.Security.ReadOnlyRoot})
+		}
+	}
+	return out, nil
+}
+
+func (e *Engine) mount(m engine.Mount) (spec.Mount, error) {
+	out := spec.Mount{
+		Source: m.Source, SubPath: m.SubPath, Target: m.Target, Type: m.Type, Options: m.Options,
+		ReadOnly: m.ReadOnly, Recursive: m.Recursive, Propagation: m.Propagation, MapIDs: m.MapIDs,
+	}
+	layers := m.Layers
+	if m.Image != "" {
+		var err error
+		if layers, err = e.images.LayerDirs(m.Image); err != nil {
+			return out, fmt.Errorf("mount image %s: %w", m.Image, err)
+		}
+	}
+	if len(layers) == 0 {
+		return out, nil
+	}
+	out.ReadOnly = true
+	if len(layers) == 1 { // an overlay needs two
+		out.Source = layers[0]
+		return out, nil
+	}
+	out.Source, out.Type = "overlay", "overlay"
+	out.Options = append(out.Options, "lowerdir="+strings.Join(layers, ":"))
+	return out, nil
+}
+
+func linuxResources(r engine.Resources) *specs.LinuxResources {
+	out := &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: r.CPUSetCPUs, Mems: r.CPUSetMems}, Memory: &specs.LinuxMemory{}, Unified: r.Unified}
+	set(&out.CPU.Shares, r.CPUShares)
+	set(&out.CPU.Quota, r.CPUQuota)
+	set(&out.CPU.Period, r.CPUPeriod)
+	set(&out.Memory.Limit, r.MemoryLimit)
+	set(&out.Memory.Swap, r.MemorySwap)
+	set(&out.Memory.Reservation, r.MemoryReservation)
+	if r.PidsLimit != 0 {
+		out.Pids = &specs.LinuxPids{Limit: &r.PidsLimit}
+	}
+	for size, limit := range r.HugepageLimits {
+		out.HugepageLimits = append(out.HugepageLimits, specs.LinuxHugepageLimit{Pagesize: size, Limit: limit})
+	}
+	return out
+}
+
+// set leaves a limit out that is 0, which means unset.
+func set[T int64 | uint64](p **T, v T) {
+	if v != 0 {
+		*p = &v
+	}
+}
+
+func rlimits(r engine.Resources) []specs.POSIXRlimit {
+	var out []specs.POSIXRlimit
+	for _, l := range r.Rlimits {
+		out = append(out, specs.POSIXRlimit{Type: l.Type, Soft: l.Soft, Hard: l.Hard})
+	}
+	return out
+}
+
+// pinned reports whether a path is a namespace that is held open by a mount.
+func pinned(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Type == unix.NSFS_MAGIC
+}

@@ -1,0 +1,121 @@
+package local_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/engine/local"
+	"github.com/dhow-project/dhow/internal/linux/linuxtest"
+)
+
+// open gives an engine of its own on this host, with an image made of busybox.
+func open(t testing.TB) *local.Engine {
+	t.Helper()
+	linuxtest.Root(t)
+	keeper := filepath.Join(t.TempDir(), "dhow-keeper")
+	if err := os.WriteFile(keeper, linuxtest.Keeper(t), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DHOW_KEEPER", keeper)
+	cfg := local.Config{
+		Name: fmt.Sprintf("t%d", os.Getpid()%100000), Dir: t.TempDir(), NetworkDir: filepath.Join(t.TempDir(), "net"),
+		PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.213.0.0/24")}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+	e, err := local.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Purge(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func busybox(t testing.TB, e *local.Engine) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "root"), os.DirFS(linuxtest.Busybox(t))); err != nil {
+		t.Fatal(err)
+	}
+	dockerfile := "FROM scratch\nCOPY root /\nENV PATH=/bin\nRUN echo built > /built\nCMD [\"/bin/sh\"]\n"
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	id, err := e.Build(t.Context(), engine.BuildOptions{Context: dir, Tags: []string{"busybox"}}, func(ev engine.BuildEvent) { t.Log(ev) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestContainerLife(t *testing.T) {
+	e := open(t)
+	ctx := t.Context()
+	image := busybox(t, e)
+	logs := t.TempDir()
+	sandbox, err := e.CreateSandbox(ctx, engine.SandboxConfig{Name: "s", Group: "g", UID: "u", Hostname: "box", LogDir: logs, CgroupParent: "pod1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := e.CreateContainer(ctx, sandbox, engine.ContainerConfig{
+		Name: "c", Image: image, Command: []string{"/bin/sh", "-c", "cat /built; hostname; trap 'exit 3' TERM; while :; do sleep 1; done"},
+		LogPath: "c.log", Resources: engine.Resources{MemoryLimit: 32 << 20},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.StartContainer(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	code, err := e.Exec(ctx, id, engine.ExecConfig{Command: []string{"/bin/sh", "-c", "echo hi; exit 7"}, Streams: engine.Streams{Stdout: &out}})
+	if err != nil || code != 7 || out.String() != "hi\n" {
+		t.Errorf("exec: %q, %d, %v", out.String(), code, err)
+	}
+	if err := e.StopContainer(ctx, id, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.Container(ctx, id)
+	if err != nil || c.State != engine.ContainerExited || c.ExitCode != 3 {
+		t.Errorf("container after stop: %+v, %v", c, err)
+	}
+	log, err := os.ReadFile(filepath.Join(logs, "c.log"))
+	if err != nil || !strings.Contains(string(log), "stdout F built\n") || !strings.Contains(string(log), "stdout F box\n") {
+		t.Errorf("log %q, %v", log, err)
+	}
+}
+
+func BenchmarkPod(b *testing.B) {
+	e := open(b)
+	ctx := b.Context()
+	image := busybox(b, e)
+	for i := 0; b.Loop(); i++ {
+		sandbox, err := e.CreateSandbox(ctx, engine.SandboxConfig{Name: fmt.Sprint(i), Group: "g", UID: "u", Hostname: "box", CgroupParent: fmt.Sprint("pod", i)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		id, err := e.CreateContainer(ctx, sandbox, engine.ContainerConfig{Name: "c", Image: image, Command: []string{"/bin/sleep", "1000"}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := e.StartContainer(ctx, id); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := e.RemoveSandbox(ctx, sandbox); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}

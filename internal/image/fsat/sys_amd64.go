@@ -1,0 +1,6 @@
+package fsat
+
+const (
+	sysNewfstatat = 262
+	sysSyncfs     = 306
+)

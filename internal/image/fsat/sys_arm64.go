@@ -1,0 +1,6 @@
+package fsat
+
+const (
+	sysNewfstatat = 79
+	sysSyncfs     = 267
+)
