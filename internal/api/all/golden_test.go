@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,10 +95,12 @@ func create(t *testing.T, registry *api.Registry, doc string) string {
 			}
 		}
 		if len(errs) > 0 {
+			var lines []string // sorted, as maps are checked in any order
 			for _, e := range errs {
-				fmt.Fprintln(&out, "error:", strings.ReplaceAll(e.Error(), "\n", " "))
+				lines = append(lines, "error: "+strings.ReplaceAll(e.Error(), "\n", " ")+"\n")
 			}
-			return out.String()
+			slices.Sort(lines)
+			return strings.Join(lines, "")
 		}
 	}
 	b, err := yaml.Marshal(o)
