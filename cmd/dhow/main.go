@@ -16,6 +16,8 @@ func main() {
 		Up:          daemon.Run,
 		Down:        daemon.Down,
 		Engine:      daemon.Engine,
+		Credentials: daemon.Credentials,
+		Login:       daemon.Login,
 		Kubectl:     kubectl.Run,
 	}, os.Args[1:]))
 }

@@ -1,9 +1,11 @@
 package apiserver
 
 import (
+	"encoding/json"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/dhow-project/dhow/internal/api"
@@ -19,12 +21,15 @@ func (s *Server) apply(c *call, data []byte) (*cache.Entry, bool, error) {
 	if err != nil {
 		return nil, false, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
 	}
-	probe := c.ver().New()
-	if err := c.decode(0, doc, c.gvk(), probe); err != nil {
+	probe := &metav1.PartialObjectMetadata{}
+	if err := c.probe(doc, probe); err != nil {
 		return nil, false, err
 	}
 	if n := probe.GetName(); n != "" && n != c.name {
 		return nil, false, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", n, c.name))
+	}
+	if err := c.strictApply(data); err != nil {
+		return nil, false, err
 	}
 	return s.modify(c, c.sub == nil, func(old api.Object) (api.Object, bool, error) {
 		obj, err := s.fields.Apply(c.kind, c.version, c.subresource, old, doc, c.manager, c.force)
@@ -36,4 +41,31 @@ func (s *Server) apply(c *call, data []byte) (*cache.Entry, bool, error) {
 		}
 		return obj, true, matchNamespace(c, obj)
 	})
+}
+
+// probe reads the metadata of a configuration. Whether it fits the kind's schema is seen when it is merged.
+func (c *call) probe(doc []byte, into *metav1.PartialObjectMetadata) error {
+	if err := json.Unmarshal(doc, into); err != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+	}
+	if got := into.GroupVersionKind(); got != c.gvk() {
+		return apierrors.NewBadRequest(fmt.Sprintf("invalid object type: %s, expected %s", got, c.gvk()))
+	}
+	return nil
+}
+
+// strictApply minds duplicate keys as the field validation asks.
+func (c *call) strictApply(data []byte) error {
+	if c.fieldValidation == metav1.FieldValidationIgnore {
+		return nil
+	}
+	err := yaml.UnmarshalStrict(data, &map[string]any{})
+	switch {
+	case err == nil:
+	case c.fieldValidation == metav1.FieldValidationStrict:
+		return apierrors.NewBadRequest(fmt.Sprintf("error strict decoding YAML: %v", err))
+	default:
+		c.warn(err.Error())
+	}
+	return nil
 }

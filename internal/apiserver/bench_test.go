@@ -59,6 +59,27 @@ func BenchmarkApplyHandler(b *testing.B) {
 	}
 }
 
+// BenchmarkUpdateStatus is what controllers and nodes do most, in process.
+func BenchmarkUpdateStatus(b *testing.B) {
+	f := start(b)
+	pods := client.For[*corev1.Pod](f.conn())
+	p, err := pods.Create(b.Context(), pod("p", "n"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		i++
+		p = p.DeepCopy()
+		p.Status.Message = fmt.Sprint(i)
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, Message: fmt.Sprint(i)}}
+		if p, err = pods.UpdateStatus(b.Context(), p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkCreate64 is creates by 64 clients over HTTPS (HTTP/2), client's work included.
 func BenchmarkCreate64(b *testing.B) {
 	f := start(b)

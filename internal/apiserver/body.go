@@ -1,10 +1,8 @@
 package apiserver
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,6 +47,9 @@ func (c *call) decode(f codec.Format, data []byte, want schema.GroupVersionKind,
 	if err != nil {
 		return cannotHandle(got, want, err)
 	}
+	if got.GroupVersion() == want.GroupVersion() && got.Kind != want.Kind {
+		return cannotHandle(got, want, fmt.Errorf("converting (%s) to (%s): unknown conversion", got.Kind, want.Kind))
+	}
 	if got != want {
 		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)",
 			got.GroupVersion(), want.GroupVersion()))
@@ -75,16 +76,4 @@ func (c *call) strictness(got, want schema.GroupVersionKind, strict []error) err
 
 func cannotHandle(got, want schema.GroupVersionKind, err error) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", got.Kind, got.Version, want.Kind, err))
-}
-
-// strictTexts are the single problems of a strict decoding error.
-func strictTexts(err error) []error {
-	if e, ok := runtime.AsStrictDecodingError(err); ok {
-		return e.Errors()
-	}
-	var out []error
-	for _, l := range strings.Split(err.Error(), "\n") {
-		out = append(out, errors.New(l))
-	}
-	return out
 }

@@ -90,7 +90,7 @@ func (n *conn) Watch(ctx context.Context, k *api.Kind, namespace string, o metav
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(ctx, w.close)
-	return &localWatch{w, k, ctx, cancel}, nil
+	return &localWatch{w, k, ctx, cancel, n.s.ended}, nil
 }
 
 type localWatch struct {
@@ -98,12 +98,13 @@ type localWatch struct {
 	kind   *api.Kind
 	ctx    context.Context
 	cancel context.CancelFunc
+	ended  <-chan struct{}
 }
 
 func (w *localWatch) Close() { w.cancel() }
 
 func (w *localWatch) Next() ([]client.Event, error) {
-	ds, err := w.w.next(w.ctx)
+	ds, err := w.w.next(w.ctx, w.ended)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,11 @@ func (s *Server) serveCreate(w http.ResponseWriter, r *http.Request, q url.Value
 	if c.sub != nil {
 		return s.servePost(w, r, q, c)
 	}
-	o, err := negotiate(r, q, "Table", "PartialObjectMetadata")
+	forms := []string{"Table", "PartialObjectMetadata"}
+	if c.kind.Virtual {
+		forms = nil // what is not stored has no other forms
+	}
+	o, err := negotiate(r, q, forms...)
 	if err != nil {
 		return err
 	}

@@ -130,6 +130,19 @@ func TestStrictFields(t *testing.T) {
 	if _, err := c.Create(t.Context(), u, metav1.CreateOptions{FieldValidation: "Ignore"}); err != nil {
 		t.Error(err)
 	}
+	for patch, want := range map[string]string{
+		`{"data":{"k":"v","k":"w"}}`: `strict decoding error: duplicate field "data.k"`,
+		`{"dta":{}}`:                 `strict decoding error: unknown field "dta"`,
+	} {
+		_, err := c.Patch(t.Context(), "a", types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldValidation: "Strict"})
+		if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", patch, err)
+		}
+	}
+	_, err = c.Patch(t.Context(), "a", types.ApplyPatchType, []byte("apiVersion: v1\nkind: ConfigMap\ndta: {}\n"), metav1.PatchOptions{FieldManager: "m"})
+	if err == nil || err.Error() != "failed to create typed patch object (/; /v1, Kind=ConfigMap): .dta: field not declared in schema" {
+		t.Errorf("applied: %v", err)
+	}
 }
 
 func TestPatches(t *testing.T) {

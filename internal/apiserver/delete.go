@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
+	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -209,19 +211,41 @@ func (s *Server) serveDeleteCollection(w http.ResponseWriter, r *http.Request, q
 	return nil
 }
 
+// collectionWorkers is how many objects of a collection are deleted at once: the store commits them together.
+const collectionWorkers = 16
+
 // deleteCollection deletes every object that the options select; one that vanishes meanwhile is no error.
 func (s *Server) deleteCollection(c *call, d *metav1.DeleteOptions, o metav1.ListOptions) error {
 	l, err := s.list(c, o)
 	if err != nil {
 		return err
 	}
-	for _, e := range l.entries {
-		one := *c
-		one.namespace, one.name = e.Obj.GetNamespace(), e.Obj.GetName()
-		if _, _, err := s.delete(&one, d.DeepCopy()); err != nil && !apierrors.IsNotFound(err) {
-			return err
-		}
-		c.warnings = one.warnings
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		first error
+		next  atomic.Int64
+	)
+	for range min(collectionWorkers, len(l.entries)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(l.entries)); i = next.Add(1) - 1 {
+				one := *c
+				obj := l.entries[i].Obj
+				one.namespace, one.name, one.warnings = obj.GetNamespace(), obj.GetName(), nil
+				_, _, err := s.delete(&one, d.DeepCopy())
+				mu.Lock()
+				c.warn(one.warnings...)
+				if err != nil && !apierrors.IsNotFound(err) && first == nil {
+					first = err
+				}
+				stop := first != nil
+				mu.Unlock()
+				if stop {
+					return
+				}
+			}
+		})
 	}
-	return nil
+	wg.Wait()
+	return first
 }

@@ -159,7 +159,7 @@ func aggregateKind(k *api.Kind, gv schema.GroupVersion) apidiscoveryv2.APIResour
 // serveDiscovery answers /api, /apis and what is directly below; false when the path is none of these.
 func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request) bool {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || parts[0] != "api" && parts[0] != "apis" {
 		return false
 	}
 	o, err := negotiate(r, r.URL.Query())

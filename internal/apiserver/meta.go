@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"maps"
 	"reflect"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -8,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/dhow-project/dhow/internal/api"
@@ -105,6 +107,9 @@ func (w *writing) wholeObject() bool { return w.c.sub == nil || w.c.sub.Scale !=
 
 // sameSpec reports that nothing but metadata and status differs.
 func sameSpec(a, b api.Object) bool {
+	if u, ok := a.(*unstructured.Unstructured); ok {
+		return sameContent(u.Object, b.(*unstructured.Unstructured).Object)
+	}
 	x, y := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
 	if x.Kind() != reflect.Struct || x.Type() != y.Type() {
 		return false
@@ -119,6 +124,17 @@ func sameSpec(a, b api.Object) bool {
 		}
 	}
 	return true
+}
+
+func sameContent(a, b map[string]any) bool {
+	strip := func(m map[string]any) map[string]any {
+		m = maps.Clone(m)
+		for _, k := range []string{"apiVersion", "kind", "metadata", "status"} {
+			delete(m, k)
+		}
+		return m
+	}
+	return equality.Semantic.DeepEqual(strip(a), strip(b))
 }
 
 func (s *Server) validateUpdate(w *writing) error {

@@ -28,6 +28,7 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
 		w.Write(b)
 	case path == "/healthz" || path == "/livez" || path == "/readyz":
 		s.serveHealth(w, r, path[1:])
+	case s.serveCheck(w, r, path):
 	case path == "/":
 		s.serveIndex(w)
 	case s.serveDiscovery(w, r):
@@ -88,6 +89,29 @@ func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request, name string
 	default:
 		fmt.Fprint(w, "ok")
 	}
+}
+
+// serveCheck answers one check by its path, as /livez/ping.
+func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, path string) bool {
+	root, name, found := strings.Cut(path[1:], "/")
+	if !found || root != "healthz" && root != "livez" && root != "readyz" {
+		return false
+	}
+	f, known := s.Checks[name]
+	switch {
+	case name == "ping":
+		fmt.Fprint(w, "ok")
+	case !known:
+		return false
+	default:
+		if err := f(r.Context()); err != nil {
+			s.Log.Warn("health check failed", "check", name, "err", err)
+			http.Error(w, "internal server error: "+name+" failed", http.StatusInternalServerError)
+			return true
+		}
+		fmt.Fprint(w, "ok")
+	}
+	return true
 }
 
 func (s *Server) serveIndex(w http.ResponseWriter) {

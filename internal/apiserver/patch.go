@@ -10,11 +10,14 @@ import (
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/mergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
 	"github.com/dhow-project/dhow/internal/api"
@@ -101,11 +104,66 @@ func (c *call) patchInto(from, into runtime.Object, typ types.PatchType, data []
 	if err != nil {
 		return apierrors.NewInternalError(err)
 	}
+	strict := strictPatch(typ, data)
 	doc, err = patchJSON(doc, into, typ, data)
 	if err != nil {
 		return err
 	}
-	return c.decode(codec.JSON, doc, gvk, into)
+	got, unknown, err := codec.Decode(codec.JSON, doc, gvk, into)
+	if err != nil {
+		return invalidPatch(doc, err)
+	}
+	if got != gvk {
+		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)",
+			got.GroupVersion(), gvk.GroupVersion()))
+	}
+	if strict = append(strict, unknown...); len(strict) == 0 {
+		return nil
+	}
+	switch c.fieldValidation {
+	case metav1.FieldValidationIgnore:
+	case metav1.FieldValidationStrict:
+		return invalidPatch(doc, runtime.NewStrictDecodingError(strict))
+	default:
+		for _, e := range strict {
+			c.warn(e.Error())
+		}
+	}
+	return nil
+}
+
+// invalidPatch says that the document a patch led to is not an object.
+func invalidPatch(doc []byte, err error) error {
+	return apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), string(doc), err.Error())})
+}
+
+// jsonPatchOp has the fields of RFC 6902.
+type jsonPatchOp struct {
+	Op    string `json:"op"`
+	From  string `json:"from"`
+	Path  string `json:"path"`
+	Value any    `json:"value"`
+}
+
+// strictPatch finds what only a strict reader minds in the patch itself: duplicate fields, and unknown ones of JSON patches.
+func strictPatch(typ types.PatchType, data []byte) []error {
+	if typ == types.JSONPatchType {
+		var ops []jsonPatchOp
+		strict, err := kjson.UnmarshalStrict(data, &ops)
+		if err != nil {
+			return nil // said when the patch is applied
+		}
+		for i := range strict {
+			strict[i] = fmt.Errorf("json patch %w", strict[i])
+		}
+		return strict
+	}
+	var m map[string]any
+	strict, err := kjson.UnmarshalStrict(data, &m)
+	if err != nil {
+		return nil
+	}
+	return strict
 }
 
 func patchJSON(doc []byte, like runtime.Object, typ types.PatchType, data []byte) ([]byte, error) {

@@ -79,6 +79,7 @@ type Server struct {
 	routes   map[schema.GroupVersion]map[string]route
 	docs     *documents
 	expiry   *expiry
+	ended    chan struct{} // closed when Run ends: watches end with it
 }
 
 // route is one resource of a group version.
@@ -109,6 +110,7 @@ func New(cfg Config) (*Server, error) {
 		cache:    cache.New(cfg.Store, cfg.Registry, cfg.Transform, cfg.Log),
 		inflight: make(chan struct{}, cfg.MaxInFlight),
 		routes:   map[schema.GroupVersion]map[string]route{},
+		ended:    make(chan struct{}),
 	}
 	for _, k := range cfg.Registry.Kinds() {
 		for i, v := range k.Versions {
@@ -133,8 +135,9 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Run follows the store until ctx ends. Nothing is answered without it.
+// Run follows the store until ctx ends; watches end then too. Nothing is answered without it. It is called once.
 func (s *Server) Run(ctx context.Context) error {
+	defer close(s.ended)
 	g := run.New(ctx)
 	g.Go("cache", s.cache.Run)
 	g.Go("expiry", s.expiry.run)

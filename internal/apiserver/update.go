@@ -17,8 +17,9 @@ import (
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 )
 
-// updateTries bounds how often a write that raced with another is made again, as upstream's patch.
-const updateTries = 6
+// updateTries bounds how often a write that raced with another is made again. Each failure means that
+// somebody else's write went through.
+const updateTries = 100
 
 // change makes the new object from the current one (nil when there is none); the result is the server's to change.
 // applied says that its managedFields are settled.
@@ -158,7 +159,7 @@ func uidConflict(c *call, obj api.Object, have string) error {
 
 // unchanged reports that an update would store the same bytes again.
 func unchanged(w *writing) bool {
-	old := cache.Shallow(w.Old)
+	old := codec.Shallow(w.Old)
 	old.SetResourceVersion("")
 	b, err := codec.Stored(w.Kind, old)
 	if err != nil {

@@ -142,7 +142,7 @@ func (f *filter) transition(ev *cache.Event) (delivery, bool) {
 }
 
 // next blocks for something to deliver.
-func (w *watching) next(ctx context.Context) ([]delivery, error) {
+func (w *watching) next(ctx context.Context, ended <-chan struct{}) ([]delivery, error) {
 	for {
 		out, err := w.ready()
 		if err != nil || len(out) > 0 {
@@ -150,6 +150,8 @@ func (w *watching) next(ctx context.Context) ([]delivery, error) {
 		}
 		select {
 		case <-w.cursor.Wake():
+		case <-ended:
+			return nil, apierrors.NewServiceUnavailable("the API server is stopping")
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -255,6 +257,8 @@ func (st *watchStream) run(ctx context.Context, wt *watching) {
 					return
 				}
 			}
+		case <-st.s.ended:
+			return
 		case <-ctx.Done():
 			if wt.bookmarks && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				st.send([]delivery{{typ: client.Bookmark, revision: wt.revision}})

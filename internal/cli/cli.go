@@ -29,8 +29,8 @@ type Host struct {
 	// Engine opens the engine of a cluster that is not running, in this process.
 	Engine func(ctx context.Context, c config.Config) (socket.Backend, error)
 	// Credentials finds what the user logged in with for the registry of an image; Login checks and keeps it.
-	Credentials func(ref string) ([]engine.Auth, error)
-	Login       func(ctx context.Context, server, user, password string) error
+	Credentials func(ctx context.Context, ref string) ([]engine.Auth, error)
+	Login       func(ctx context.Context, c config.Config, server, user, password string) error
 	// Kubectl runs with arguments of its own and returns an exit code.
 	Kubectl func(args []string) int
 }

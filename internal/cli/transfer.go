@@ -39,7 +39,7 @@ func (a *app) pull() *cobra.Command {
 
 // fetch pulls with the user's credentials and shows progress on stderr.
 func (a *app) fetch(ctx context.Context, e engine.Images, ref string, quiet bool) (string, error) {
-	auths, err := a.credentials(ref)
+	auths, err := a.host.Credentials(ctx, ref)
 	if err != nil {
 		return "", err
 	}
@@ -55,7 +55,7 @@ func (a *app) push() *cobra.Command {
 		Short: "Send an image to a registry",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			auths, err := a.credentials(args[0])
+			auths, err := a.host.Credentials(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -150,7 +150,11 @@ func (a *app) login() *cobra.Command {
 			if err := a.ask(&user, &password); err != nil {
 				return err
 			}
-			if err := a.host.Login(cmd.Context(), server, user, password); err != nil {
+			c, err := a.config()
+			if err != nil {
+				return err
+			}
+			if err := a.host.Login(cmd.Context(), c, server, user, password); err != nil {
 				return err
 			}
 			fmt.Fprintln(a.out, "Login succeeded.")
@@ -186,11 +190,4 @@ func (a *app) ask(user, password *string) error {
 		*password = string(raw)
 	}
 	return nil
-}
-
-func (a *app) credentials(ref string) ([]engine.Auth, error) {
-	if a.host.Credentials == nil {
-		return nil, nil
-	}
-	return a.host.Credentials(ref)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/dhow-project/dhow/internal/apiserver/authn"
 	"github.com/dhow-project/dhow/internal/apiserver/authz"
 	"github.com/dhow-project/dhow/internal/apiserver/openapi"
+	"github.com/dhow-project/dhow/internal/apiserver/proxy"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/pki"
@@ -98,7 +99,7 @@ func (d *daemon) startServer(ctx context.Context) (string, error) {
 			Major: "1", Minor: "36", GitVersion: kubernetesVersion + "+dhow", GitTreeState: "clean",
 			GoVersion: runtime.Version(), Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		},
-		Connect: map[string]apiserver.Connector{},
+		Connect: proxy.Connectors(proxy.Config{Node: d.nodeTransport()}),
 		Virtual: map[schema.GroupResource]apiserver.Virtual{},
 		Extra:   map[string]http.Handler{},
 	})

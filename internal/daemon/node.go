@@ -14,7 +14,6 @@ import (
 	"github.com/dhow-project/dhow/internal/controller"
 	controllers "github.com/dhow-project/dhow/internal/controller/all"
 	"github.com/dhow-project/dhow/internal/engine/local"
-	"github.com/dhow-project/dhow/internal/image"
 	"github.com/dhow-project/dhow/internal/node"
 	"github.com/dhow-project/dhow/internal/scheduler"
 	"github.com/dhow-project/dhow/internal/service/dns"
@@ -37,11 +36,10 @@ func openEngine(ctx context.Context, d *daemon) (*local.Engine, error) {
 	return local.Open(ctx, local.Config{
 		Name: d.config.Name, Dir: d.layout.Engine(), NetworkDir: d.layout.Network(),
 		PodCIDRs: []netip.Prefix{d.nodeRange()}, Version: Version,
-		Registries: image.Registries{
-			Mirrors: d.config.Registries.Mirrors, Insecure: d.config.Registries.Insecure, CA: d.config.Registries.CA,
-		},
-		DNS: hostDNS,
-		Log: d.log,
+		ClusterCIDRs: []netip.Prefix{d.podRange()}, ServiceCIDRs: []netip.Prefix{d.serviceRange()},
+		Registries: registries(d.config),
+		DNS:        hostDNS,
+		Log:        d.log,
 	})
 }
 
@@ -150,7 +148,7 @@ func (d *daemon) startNode(context.Context) (string, error) {
 		MaxPods: int64(d.config.MaxPods), Version: Version, Log: d.log,
 	})
 	d.kubelet = n.Handler()
-	d.runs = append(d.runs, life{"node", n.Run})
+	d.runs = append(d.runs, life{"node", n.Run}, life{"kubelet API", d.serveKubelet})
 	return "", nil
 }
 

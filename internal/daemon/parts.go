@@ -37,6 +37,7 @@ type daemon struct {
 	caches   *client.Caches
 	engine   *local.Engine
 	kubelet  http.Handler
+	pipes    *pipeListener
 
 	parts       []controller.Part
 	runs        []life

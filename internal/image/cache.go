@@ -1,8 +1,10 @@
 package image
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,11 +32,31 @@ func (s *Store) CacheGet(lease *Lease, key string) (digest.Digest, bool) {
 	return r.Layer, ok
 }
 
-// CachePut remembers it. The layer stays until PruneCache.
+const maxCacheSteps = 4096
+
+// CachePut remembers it. The layer stays until the step is among the oldest of many, or PruneCache.
 func (s *Store) CachePut(key string, layer digest.Digest) error {
 	return s.update(func(c *change) error {
+		if len(s.t.cache.m) >= maxCacheSteps {
+			if err := s.dropOldSteps(c); err != nil {
+				return err
+			}
+		}
 		return put(c, &s.t.cache, key, cacheRecord{Layer: layer, Used: time.Now()})
 	})
+}
+
+// dropOldSteps forgets the older half; their layers go with the next Prune.
+func (s *Store) dropOldSteps(c *change) error {
+	keys := slices.SortedFunc(maps.Keys(s.t.cache.m), func(a, b string) int {
+		return s.t.cache.m[a].Used.Compare(s.t.cache.m[b].Used)
+	})
+	for _, k := range keys[:len(keys)/2] {
+		if err := del(c, &s.t.cache, k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // PruneCache forgets all build steps, so that Prune frees their layers, and the directories of

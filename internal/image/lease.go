@@ -42,15 +42,31 @@ func (s *Store) Acquire(id, owner string) error {
 	if err != nil {
 		return err
 	}
+	l := s.NewLease()
+	l.Hold(img.ID)
+	l.Hold(img.Layers...)
+	// Held now: if it is still here it stays.
+	if _, err := s.Get(string(img.ID)); err != nil {
+		l.End()
+		return err
+	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.inUse[owner] = append([]digest.Digest{img.ID}, img.Layers...)
+	old := s.inUse[owner]
+	s.inUse[owner] = l
+	s.mu.Unlock()
+	if old != nil {
+		old.End()
+	}
 	return nil
 }
 
 // Release ends what Acquire began. An unknown owner is fine.
 func (s *Store) Release(owner string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	l := s.inUse[owner]
 	delete(s.inUse, owner)
+	s.mu.Unlock()
+	if l != nil {
+		l.End()
+	}
 }

@@ -58,6 +58,9 @@ func (s *Store) NewImage(cfg *v1.ConfigFile, layers []digest.Digest, tags ...str
 	if err != nil {
 		return Image{}, fmt.Errorf("write image manifest: %w", err)
 	}
+	if s.named(id, refs) {
+		return s.view(id)
+	}
 	err = s.update(func(c *change) error {
 		rec, ok := s.t.images.m[string(id)]
 		if !ok {
@@ -77,6 +80,17 @@ func (s *Store) NewImage(cfg *v1.ConfigFile, layers []digest.Digest, tags ...str
 		return Image{}, err
 	}
 	return s.view(id)
+}
+
+// named reports whether an image is here and has these names already.
+func (s *Store) named(id digest.Digest, refs []string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.t.images.m[string(id)]
+	for _, r := range refs {
+		ok = ok && s.t.tags.m[r].Image == id
+	}
+	return ok
 }
 
 // manifestFor writes an OCI manifest. Each layer is named by a present blob, else by its plain tar; with compressed

@@ -33,6 +33,8 @@ type manifestRecord struct {
 	Image        digest.Digest `json:",omitempty"`
 	Subject      digest.Digest `json:",omitempty"`
 	ArtifactType string        `json:",omitempty"`
+	// Asked: somebody pulled by this digest, so it counts as a name when images without one are pruned.
+	Asked bool `json:",omitempty"`
 }
 
 // layerRecord is keyed by diff ID: layers/<hex>/fs is complete.
@@ -41,7 +43,6 @@ type layerRecord struct {
 	TarSize       int64
 	// Boot is set until the directory is known to be on disk: after a power cut it cannot be trusted.
 	Boot string `json:",omitempty"`
-	Used time.Time
 }
 
 // blobRecord is keyed by the digest of a layer's blob: what it unpacks to.

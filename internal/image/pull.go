@@ -90,6 +90,7 @@ func (s *Store) record(r Ref, top, man v1.Descriptor, id digest.Digest, rec imag
 			m := manifestRecord{MediaType: string(d.MediaType), Size: d.Size}
 			if d.Digest == top.Digest {
 				m.Image = id
+				m.Asked = r.Digest != "" || s.t.manifests.m[r.Name()+"@"+d.Digest.String()].Asked
 			} else if old, ok := s.t.manifests.m[r.Name()+"@"+d.Digest.String()]; ok {
 				m = old
 			}

@@ -294,3 +294,18 @@ func TestReopen(t *testing.T) {
 		t.Error("junk stays", l)
 	}
 }
+
+// bigImage has four layers of 32 MiB.
+func bigImage(t testing.TB) v1.Image {
+	img := v1.Image(empty.Image)
+	for i := range 4 {
+		l, err := tarball.LayerFromReader(bytes.NewReader(tarOf(t, fmt.Sprintf("f%d=%s", i, bytes.ReplaceAll(noise(32<<20, uint32(i)), []byte("="), nil)))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if img, err = mutate.AppendLayers(img, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return img
+}

@@ -73,8 +73,8 @@ func (s *Store) Remove(ref string, force bool) (Removed, error) {
 func (s *Store) owner(id digest.Digest) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for o, held := range s.inUse {
-		if slices.Contains(held, id) {
+	for o, l := range s.inUse {
+		if slices.Contains(l.held, id) {
 			return o
 		}
 	}
@@ -90,7 +90,7 @@ func (s *Store) Prune(ctx context.Context, all bool) (Removed, error) {
 	}
 	var out Removed
 	for _, img := range images {
-		if len(img.Tags) > 0 && !all || s.owner(img.ID) != "" || s.leased(img.ID) {
+		if (len(img.Tags) > 0 || s.asked(img.RepoDigests)) && !all || s.owner(img.ID) != "" || s.leased(img.ID) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -109,6 +109,12 @@ func (s *Store) Prune(ctx context.Context, all bool) (Removed, error) {
 	return out, err
 }
 
+func (s *Store) asked(names []string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.ContainsFunc(names, func(n string) bool { return s.t.manifests.m[n].Asked })
+}
+
 func (s *Store) leased(d digest.Digest) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -116,29 +122,41 @@ func (s *Store) leased(d digest.Digest) bool {
 }
 
 // collect deletes blobs and layers that nothing needs and gives the bytes freed. Roots are images, manifests
-// that belong to a repository, tags, leases, build steps and what containers use.
+// that belong to a repository, tags, leases (containers have them too) and build steps. It holds the writers' lock
+// throughout: whatever is not recorded then is leased by whoever is about to record it.
 func (s *Store) collect() (int64, error) {
-	s.writing.Lock() // nothing becomes reachable meanwhile, except through a lease
-	keep := s.mark()
-	var layers []digest.Digest
-	for id := range s.t.layers.m {
-		if !keep[digest.Digest(id)] {
-			layers = append(layers, digest.Digest(id))
+	var freed int64
+	var gone []string
+	err := s.update(func(c *change) error {
+		keep := s.mark()
+		for id, r := range s.t.layers.m {
+			if keep[digest.Digest(id)] {
+				continue
+			}
+			dir, err := s.dropLayer(c, digest.Digest(id))
+			if err != nil {
+				return err
+			}
+			if dir != "" {
+				freed += r.Bytes
+				gone = append(gone, dir)
+			}
 		}
-	}
-	s.writing.Unlock()
-	freed, err := s.dropLayers(layers)
-	if err != nil {
-		return freed, err
-	}
-	err = s.blobs.Walk(func(d digest.Digest, n int64) error {
-		if keep[d] || s.leased(d) {
-			return nil
-		}
-		freed += n
-		return s.blobs.Delete(d)
+		return s.blobs.Walk(func(d digest.Digest, n int64) error {
+			if keep[d] {
+				return nil
+			}
+			dropped, err := s.dropBlob(c, d)
+			if dropped {
+				freed += n
+			}
+			return err
+		})
 	})
-	return freed, errors.Join(err, s.forgetBlobs())
+	for _, d := range gone {
+		err = errors.Join(err, os.RemoveAll(d))
+	}
+	return freed, err
 }
 
 func (s *Store) mark() map[digest.Digest]bool {
@@ -164,11 +182,6 @@ func (s *Store) mark() map[digest.Digest]bool {
 	}
 	for _, r := range s.t.cache.m {
 		keep[r.Layer] = true
-	}
-	for _, held := range s.inUse {
-		for _, d := range held {
-			keep[d] = true
-		}
 	}
 	s.mu.RUnlock()
 	for _, m := range manifests {
@@ -202,47 +215,37 @@ func (s *Store) markManifest(d digest.Digest, keep map[digest.Digest]bool, depth
 	}
 }
 
-// dropLayers forgets layers, then deletes them: a crash in between leaves directories that Open sweeps.
-func (s *Store) dropLayers(ids []digest.Digest) (int64, error) {
-	var freed int64
-	var dirs []string
-	err := s.update(func(c *change) error {
-		for _, id := range ids {
-			r, ok := s.t.layers.m[string(id)]
-			if !ok || s.leased(id) {
-				continue
-			}
-			tmp, err := s.TempDir("gone-")
-			if err != nil {
-				return err
-			}
-			dirs = append(dirs, tmp)
-			if err := os.Rename(s.layerDir(id), tmp+"/layer"); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
-			freed += r.Bytes
-			if err := del(c, &s.t.layers, string(id)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	for _, d := range dirs {
-		err = errors.Join(err, os.RemoveAll(d))
+// dropLayer forgets a layer and moves its directory to tmp, to be deleted there, unless somebody leased it. Leases and
+// the table are under one lock: who leases first and then finds the layer, keeps it.
+func (s *Store) dropLayer(c *change, id digest.Digest) (dir string, err error) {
+	if dir, err = s.TempDir("gone-"); err != nil {
+		return "", err
 	}
-	return freed, err
+	s.mu.Lock()
+	if s.leases[id] > 0 {
+		s.mu.Unlock()
+		return "", os.Remove(dir)
+	}
+	delete(s.t.layers.m, string(id))
+	s.mu.Unlock()
+	if err := os.Rename(s.layerDir(id), dir+"/layer"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return dir, err
+	}
+	return dir, del(c, &s.t.layers, string(id))
 }
 
-// forgetBlobs drops what was known about layer blobs that are gone.
-func (s *Store) forgetBlobs() error {
-	return s.update(func(c *change) error {
-		for b := range s.t.blobs.m {
-			if !s.blobs.Has(digest.Digest(b)) {
-				if err := del(c, &s.t.blobs, b); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
+// dropBlob deletes a blob and what was known of it, unless somebody leased it.
+func (s *Store) dropBlob(c *change, d digest.Digest) (bool, error) {
+	s.mu.Lock()
+	if s.leases[d] > 0 {
+		s.mu.Unlock()
+		return false, nil
+	}
+	delete(s.configs, d)
+	err := s.blobs.Delete(d)
+	s.mu.Unlock()
+	if err != nil {
+		return false, err
+	}
+	return true, del(c, &s.t.blobs, string(d))
 }

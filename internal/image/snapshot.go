@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/dhow-project/dhow/internal/image/layer"
 	"github.com/dhow-project/dhow/internal/x/fault"
@@ -106,7 +105,7 @@ func (s *Store) unpack(ctx context.Context, r io.Reader, want digest.Digest) (di
 
 // fileLayer moves <tmp>/fs into place and records it. A layer that came in the meantime is kept.
 func (s *Store) fileLayer(tmp string, id digest.Digest, r layerRecord) error {
-	r.Boot, r.Used = s.boot, time.Now()
+	r.Boot = s.boot
 	err := s.update(func(c *change) error {
 		if _, ok := s.t.layers.m[string(id)]; ok {
 			return nil

@@ -41,10 +41,10 @@ type Store struct {
 	mu         sync.RWMutex // guards what follows
 	t          *tables
 	configs    map[digest.Digest]*configEntry
-	leases     map[digest.Digest]int      // work in progress: digests of blobs and layers
-	inUse      map[string][]digest.Digest // owner → layers of acquired images
-	flights    map[digest.Digest]*flight  // layers being unpacked
-	cacheLocks map[string]*sync.Mutex     // RUN --mount=type=cache by id
+	leases     map[digest.Digest]int     // work in progress: digests of blobs and layers
+	inUse      map[string]*Lease         // acquired images by owner
+	flights    map[digest.Digest]*flight // layers being unpacked
+	cacheLocks map[string]*sync.Mutex    // RUN --mount=type=cache by id
 
 	syncing syncer
 }
@@ -89,7 +89,7 @@ func open(dir string, o Options) (*Store, error) {
 		dir: dir, log: o.Log, opts: o, db: db, blobs: blobs, boot: bootID(), t: newTables(), remote: remote.New(o.Registries),
 		hashes:  filehash.New(filepath.Join(dir, "filehash.gob")),
 		configs: map[digest.Digest]*configEntry{}, leases: map[digest.Digest]int{},
-		inUse: map[string][]digest.Digest{}, flights: map[digest.Digest]*flight{}, cacheLocks: map[string]*sync.Mutex{},
+		inUse: map[string]*Lease{}, flights: map[digest.Digest]*flight{}, cacheLocks: map[string]*sync.Mutex{},
 	}
 	if err := s.reconcile(); err != nil {
 		return nil, errors.Join(err, db.Close())

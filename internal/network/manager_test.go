@@ -214,6 +214,9 @@ func TestRestartKeepsAttachmentsAndDropsTheRest(t *testing.T) {
 func TestTwoManagersSideBySide(t *testing.T) {
 	c1, c2 := config(t, "one", "10.250.5.0/24"), config(t, "a-rather-long-cluster-name", "10.250.6.0/24")
 	c2.RunDir = c1.RunDir
+	if err := writeSysctl(acceptRedirects, "0"); err != nil {
+		t.Fatal(err)
+	}
 	before := hostState(t)
 	m1, err := Open(t.Context(), c1)
 	if err != nil {
@@ -252,7 +255,7 @@ func hostState(t testing.TB) []string {
 	for _, l := range links {
 		out = append(out, l.Attrs().Name)
 	}
-	for _, s := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
+	for _, s := range []string{ipForward, acceptRedirects, "ipv6/conf/all/forwarding"} {
 		v, err := readSysctl(s)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
@@ -266,29 +269,25 @@ func hostState(t testing.TB) []string {
 	return append(out, string(mounts))
 }
 
-func BenchmarkAttachDetach(b *testing.B) {
+// One operation is 50 attachments from a full pool.
+func BenchmarkAttach50(b *testing.B) {
 	c := config(b, "bench", "10.250.128.0/17")
-	c.Pool = 16
+	c.Pool = 50
 	m := open(b, c)
-	n := 0
 	for b.Loop() {
-		id := fmt.Sprint("s", n)
-		n++
-		attach(b, m, id)
 		b.StopTimer()
-		if err := m.Detach(b.Context(), id); err != nil {
+		if err := m.Reconcile(b.Context(), nil); err != nil {
 			b.Fatal(err)
 		}
-		for {
+		for full := false; !full; time.Sleep(time.Millisecond) {
 			m.mu.Lock()
-			full := len(m.pool) == m.cfg.Pool
+			full = len(m.pool) == m.cfg.Pool && len(m.dead) == 0
 			m.mu.Unlock()
-			if full {
-				break
-			}
-			time.Sleep(time.Millisecond)
 		}
 		b.StartTimer()
+		for i := range 50 {
+			attach(b, m, fmt.Sprint("s", i))
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func writeSysctl(path, value string) error {
 
 // hostSysctls lists what must be set, in order.
 func (m *Manager) hostSysctls() ([][2]string, error) {
-	out := [][2]string{{"ipv4/ip_forward", "1"}}
+	out := [][2]string{{ipForward, "1"}}
 	for _, p := range m.cfg.PodCIDRs {
 		if !p.Addr().Is6() {
 			continue
@@ -120,7 +120,7 @@ func (m *Manager) ensureSysctl(path, value string) error {
 		return fmt.Errorf("remember sysctl: %w", err)
 	}
 	if err != nil {
-		if err := os.WriteFile(filepath.Join(dir, "found"), []byte(found+" "+value), 0o644); err != nil {
+		if err := rememberSysctl(dir, path, found+" "+value); err != nil {
 			return fmt.Errorf("remember sysctl: %w", err)
 		}
 	}
@@ -131,6 +131,26 @@ func (m *Manager) ensureSysctl(path, value string) error {
 		return nil
 	}
 	return writeSysctl(path, value)
+}
+
+// Switching forwarding also switches whether redirects are accepted, both ways (ip-sysctl.rst, ip_forward).
+const (
+	ipForward       = "ipv4/ip_forward"
+	acceptRedirects = "ipv4/conf/all/accept_redirects"
+)
+
+// rememberSysctl writes "found" last: it says that the rest is complete.
+func rememberSysctl(dir, path, found string) error {
+	if path == ipForward {
+		v, err := readSysctl(acceptRedirects)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "redirects"), []byte(v), 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, "found"), []byte(found), 0o644)
 }
 
 func (m *Manager) restoreSysctls() error {
@@ -167,6 +187,11 @@ func (m *Manager) leaveSysctl(dir, path string) error {
 	if now, err := readSysctl(path); err == nil && now == ours {
 		if err := writeSysctl(path, found); err != nil {
 			return err
+		}
+		if v, err := os.ReadFile(filepath.Join(dir, "redirects")); err == nil {
+			if err := writeSysctl(acceptRedirects, string(v)); err != nil {
+				return err
+			}
 		}
 	}
 	return os.RemoveAll(dir)

@@ -116,7 +116,7 @@ func (w *memWatch) Close() {
 func (m *memConn) Watch(ctx context.Context, k *api.Kind, ns string, o metav1.ListOptions) (client.Watch, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	w := &memWatch{m: m, k: k, ns: ns, fields: o.FieldSelector, ch: make(chan client.Event, 10000), ctx: ctx}
+	w := &memWatch{m: m, k: k, ns: ns, fields: o.FieldSelector, ch: make(chan client.Event, 2000), ctx: ctx}
 	for p, obj := range m.objs {
 		if w.matches(p, obj) {
 			w.ch <- client.Event{Type: client.Added, Object: obj}

@@ -101,6 +101,7 @@ func (i *images) Pull(ctx context.Context, p *corev1.Pod, c *corev1.Container) (
 			delete(i.pulls, key)
 			i.mu.Unlock()
 			close(run.done)
+			i.n.self.changed() // the Node lists its images
 		})
 	}
 	i.mu.Unlock()

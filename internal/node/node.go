@@ -116,7 +116,13 @@ func (n *Node) Run(ctx context.Context) error {
 
 	g := run.New(ctx)
 	g.Go("register node", n.self.run)
-	g.Go("renew lease", func(ctx context.Context) error { return n.self.lease(ctx, n.pods.rotateLogs) })
+	g.Go("renew lease", func(ctx context.Context) error { return n.self.lease(ctx, n.chores) })
 	g.Go("run pods", n.pods.run)
 	return g.Wait()
+}
+
+// chores ride on the lease's tick: they cost microseconds when there is nothing to do.
+func (n *Node) chores(ctx context.Context) {
+	n.pods.rotateLogs(ctx)
+	n.self.checkEngine(ctx)
 }

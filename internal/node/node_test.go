@@ -20,7 +20,7 @@ import (
 
 // world is a node on a fake engine and a fake API.
 type world struct {
-	*testing.T
+	testing.TB
 	conn *memConn
 	eng  *fake.Engine
 	node *Node
@@ -29,8 +29,10 @@ type world struct {
 	dir  string
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{T: t, conn: newMemConn(), eng: fake.New(), dir: t.TempDir()}
+func newWorld(t *testing.T) *world { return newWorldFor(t) }
+
+func newWorldFor(t testing.TB) *world {
+	w := &world{TB: t, conn: newMemConn(), eng: fake.New(), dir: t.TempDir()}
 	w.pods = client.For[*corev1.Pod](w.conn)
 	w.boot()
 	return w
@@ -100,6 +102,9 @@ func (w *world) until(name, what string, ok func(*corev1.Pod) bool) *corev1.Pod 
 		for _, ev := range evs {
 			p := ev.Object.(*corev1.Pod)
 			if ev.Type == client.Bookmark {
+				if what == "deleted" && ok(p) {
+					return p
+				}
 				continue
 			}
 			last = p

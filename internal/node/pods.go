@@ -159,15 +159,18 @@ func (p *pods) drop(uid types.UID) {
 }
 
 // refresher is called when something the pod names changed.
+// refresher does its work beside the caller: the volumes wait for the very watch that calls it.
 func (p *pods) refresher(e *entry, uid types.UID) func() {
 	return func() {
-		p.volumes.Refresh(p.ctx, uid)
-		p.mu.Lock()
-		w := e.Worker
-		p.mu.Unlock()
-		if w != nil {
-			w.Retry()
-		}
+		p.wg.Go(func() {
+			p.volumes.Refresh(p.ctx, uid)
+			p.mu.Lock()
+			w := e.Worker
+			p.mu.Unlock()
+			if w != nil {
+				w.Retry()
+			}
+		})
 	}
 }
 

@@ -131,6 +131,17 @@ func (s *self) changed() {
 	}
 }
 
+// checkEngine has the status written when the engine's health differs from what the Node says.
+func (s *self) checkEngine(ctx context.Context) {
+	info, err := s.cfg.Engine.Info(ctx)
+	well := err == nil && info.NotReady == "" && info.NetworkNotReady == ""
+	for _, c := range s.node().Status.Conditions {
+		if c.Type == corev1.NodeReady && (c.Status == corev1.ConditionTrue) != well {
+			s.changed()
+		}
+	}
+}
+
 // register makes the Node or brings the one that is there up to date, until the API takes it.
 func (s *self) register(ctx context.Context) error {
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {

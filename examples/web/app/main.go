@@ -3,7 +3,7 @@
 //	web serve             serve on :8080
 //	web get URL           print what a server answers; retries until it does
 //	web load URL SECONDS  ask again and again, count what fails
-//	web page VERSION DIR  write the page that serve shows
+//	web page DIR          write the page that serve shows, for $VERSION
 package main
 
 import (
@@ -29,7 +29,7 @@ func main() {
 	commands := map[string]func([]string) error{"serve": serve, "get": get, "load": load, "page": page}
 	run := commands[os.Args[1]]
 	if run == nil {
-		fmt.Fprintln(os.Stderr, "usage: web serve | get URL | load URL SECONDS | page VERSION DIR")
+		fmt.Fprintln(os.Stderr, "usage: web serve | get URL | load URL SECONDS | page DIR")
 		os.Exit(2)
 	}
 	if err := run(os.Args[2:]); err != nil {
@@ -39,7 +39,7 @@ func main() {
 }
 
 func page(args []string) error {
-	return os.WriteFile(filepath.Join(args[1], "page"), []byte("web "+args[0]), 0o644)
+	return os.WriteFile(filepath.Join(args[0], "page"), []byte("web "+os.Getenv("VERSION")), 0o644)
 }
 
 // serve answers until SIGTERM, then finishes what it has begun.

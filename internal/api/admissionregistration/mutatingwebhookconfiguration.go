@@ -1,10 +1,14 @@
 package admissionregistration
 
 import (
+	"time"
+
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/api/kit"
+	"github.com/dhow-project/dhow/internal/api/poddefault"
 )
 
 // MutatingWebhookConfiguration of the group admissionregistration.
@@ -14,5 +18,24 @@ func MutatingWebhookConfiguration() *api.Kind {
 		Categories:    []string{"api-extensions"},
 		Versions:      []api.Version{kit.Served[admissionregistrationv1.MutatingWebhookConfiguration, admissionregistrationv1.MutatingWebhookConfigurationList](admissionregistrationv1.SchemeGroupVersion)},
 		HasGeneration: true,
+		Default: kit.On(func(o *admissionregistrationv1.MutatingWebhookConfiguration) {
+			for i := range o.Webhooks {
+				h := hookOfMutating(&o.Webhooks[i])
+				h.fill()
+				poddefault.Set(&o.Webhooks[i].ReinvocationPolicy, admissionregistrationv1.NeverReinvocationPolicy)
+			}
+		}),
+		Validate: kit.To(func(o *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
+			var errs field.ErrorList
+			names := map[string]bool{}
+			for i := range o.Webhooks {
+				errs = append(errs, hookOfMutating(&o.Webhooks[i]).check(field.NewPath("webhooks").Index(i), names)...)
+			}
+			return errs
+		}),
+		Columns: kit.Columns(kit.Int("Webhooks", "Webhooks indicates the number of webhooks registered in this configuration")),
+		Cells: kit.Cells(func(o *admissionregistrationv1.MutatingWebhookConfiguration, now time.Time) []any {
+			return []any{o.Name, int64(len(o.Webhooks)), kit.Age(o, now)}
+		}),
 	}
 }

@@ -1,7 +1,10 @@
 package admissionregistration
 
 import (
+	"time"
+
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/api/kit"
@@ -14,5 +17,23 @@ func ValidatingWebhookConfiguration() *api.Kind {
 		Categories:    []string{"api-extensions"},
 		Versions:      []api.Version{kit.Served[admissionregistrationv1.ValidatingWebhookConfiguration, admissionregistrationv1.ValidatingWebhookConfigurationList](admissionregistrationv1.SchemeGroupVersion)},
 		HasGeneration: true,
+		Default: kit.On(func(o *admissionregistrationv1.ValidatingWebhookConfiguration) {
+			for i := range o.Webhooks {
+				h := hookOfValidating(&o.Webhooks[i])
+				h.fill()
+			}
+		}),
+		Validate: kit.To(func(o *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
+			var errs field.ErrorList
+			names := map[string]bool{}
+			for i := range o.Webhooks {
+				errs = append(errs, hookOfValidating(&o.Webhooks[i]).check(field.NewPath("webhooks").Index(i), names)...)
+			}
+			return errs
+		}),
+		Columns: kit.Columns(kit.Int("Webhooks", "Webhooks indicates the number of webhooks registered in this configuration")),
+		Cells: kit.Cells(func(o *admissionregistrationv1.ValidatingWebhookConfiguration, now time.Time) []any {
+			return []any{o.Name, int64(len(o.Webhooks)), kit.Age(o, now)}
+		}),
 	}
 }

@@ -1,7 +1,10 @@
 package apiextensions
 
 import (
+	"time"
+
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/api/kit"
@@ -22,10 +25,23 @@ func CustomResourceDefinition() *api.Kind {
 		Categories:    []string{"api-extensions"},
 		Versions:      []api.Version{kit.Served[apiextensionsv1.CustomResourceDefinition, apiextensionsv1.CustomResourceDefinitionList](apiextensionsv1.SchemeGroupVersion)},
 		HasGeneration: true,
-		PrepareCreate: halves.ClearStatus,
-		PrepareUpdate: halves.KeepStatus,
-		Subresources: []api.Subresource{
-			halves.StatusSub(),
+		Default:       kit.On(crdDefault),
+		PrepareCreate: func(o api.Object) {
+			halves.ClearStatus(o)
+			storeVersion(o.(*apiextensionsv1.CustomResourceDefinition))
 		},
+		PrepareUpdate: func(obj, old api.Object) {
+			halves.KeepStatus(obj, old)
+			storeVersion(obj.(*apiextensionsv1.CustomResourceDefinition))
+		},
+		Validate:       kit.To(crdValidate),
+		ValidateUpdate: kit.ToBoth(crdValidateUpdate),
+		Subresources: []api.Subresource{
+			{Name: "status", Verbs: kit.ReadWrite, Prepare: halves.KeepSpecAndMeta},
+		},
+		Columns: []metav1.TableColumnDefinition{kit.NameColumn(), kit.Column("Created At", metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"])},
+		Cells: kit.Cells(func(o *apiextensionsv1.CustomResourceDefinition, _ time.Time) []any {
+			return []any{o.Name, o.CreationTimestamp.UTC().Format(time.RFC3339)}
+		}),
 	}
 }

@@ -3,6 +3,7 @@ package autoscaling
 import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/api/kit"
@@ -31,5 +32,10 @@ func HorizontalPodAutoscaler() *api.Kind {
 		PrepareCreate: halves.ClearStatus,
 		PrepareUpdate: halves.KeepStatus,
 		Subresources:  []api.Subresource{halves.StatusSub()},
+		Default:       kit.On(hpaDefault),
+		Validate:      kit.To(hpaValidate),
+		ValidateName:  path.ValidatePathSegmentName,
+		Columns:       hpaColumns(),
+		Cells:         kit.Cells(hpaCells),
 	}
 }

@@ -1,9 +1,15 @@
 package rbac
 
 import (
+	"time"
+
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/validation/path"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/api/check"
 	"github.com/dhow-project/dhow/internal/api/kit"
 )
 
@@ -13,5 +19,23 @@ func ClusterRole() *api.Kind {
 		Kind: "ClusterRole", Resource: "clusterroles",
 		Versions:       []api.Version{kit.Served[rbacv1.ClusterRole, rbacv1.ClusterRoleList](rbacv1.SchemeGroupVersion)},
 		CreateOnUpdate: true,
+		ValidateName:   path.ValidatePathSegmentName,
+		Validate: kit.To(func(o *rbacv1.ClusterRole) field.ErrorList {
+			errs := rules(o.Rules, false)
+			if o.AggregationRule != nil {
+				p := field.NewPath("aggregationRule", "clusterRoleSelectors")
+				if len(o.AggregationRule.ClusterRoleSelectors) == 0 {
+					errs = append(errs, field.Required(p, "at least one clusterRoleSelector required if aggregationRule is non-nil"))
+				}
+				for i := range o.AggregationRule.ClusterRoleSelectors {
+					errs = append(errs, check.Selector(p.Index(i), &o.AggregationRule.ClusterRoleSelectors[i])...)
+				}
+			}
+			return errs
+		}),
+		Columns: []metav1.TableColumnDefinition{kit.NameColumn(), kit.Column("Created At", metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"])},
+		Cells: kit.Cells(func(o *rbacv1.ClusterRole, _ time.Time) []any {
+			return []any{o.Name, o.CreationTimestamp.UTC().Format(time.RFC3339)}
+		}),
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/apiserver/codec"
 )
 
 // Tracker is safe for concurrent use.
@@ -91,7 +92,7 @@ func (t *Tracker) Update(k *api.Kind, version int, subresource string, old, obj 
 	if old == nil {
 		old = k.Hub().New()
 	}
-	out := m.UpdateNoErrors(shallow(old), obj, manager)
+	out := m.UpdateNoErrors(codec.Shallow(old), obj, manager)
 	if res, ok := out.(api.Object); ok && res != obj {
 		obj.SetManagedFields(res.GetManagedFields())
 	}

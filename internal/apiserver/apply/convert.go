@@ -111,26 +111,19 @@ func (v *versions) convert(obj api.Object, from, to int) (runtime.Object, error)
 		}
 		obj = hub
 	}
-	var out runtime.Object = obj
 	if from != to {
-		var err error
-		if out, err = codec.InVersion(v.kind.Versions[to], obj); err != nil {
+		out, err := codec.InVersion(v.kind.Versions[to], obj)
+		if err != nil {
 			return nil, err
 		}
+		obj = out.(api.Object)
 	}
-	if out.GetObjectKind().GroupVersionKind() == v.gvk(to) {
-		return out, nil
+	if obj.GetObjectKind().GroupVersionKind() == v.gvk(to) {
+		return obj, nil
 	}
-	out = shallow(out)
+	out := codec.Shallow(obj)
 	out.GetObjectKind().SetGroupVersionKind(v.gvk(to))
 	return out, nil
-}
-
-func shallow(obj runtime.Object) runtime.Object {
-	x := reflect.ValueOf(obj).Elem()
-	c := reflect.New(x.Type())
-	c.Elem().Set(x)
-	return c.Interface().(runtime.Object)
 }
 
 // Convert implements runtime.ObjectConvertor; field managers do not use it.

@@ -275,5 +275,5 @@ func (c *Cache) Committed(ctx context.Context, k *api.Kind, key string, p *Pendi
 	if p.entry != nil {
 		return p.entry, nil
 	}
-	return NewEntry(k, key, Shallow(p.Obj), revision), nil
+	return NewEntry(k, key, codec.Shallow(p.Obj), revision), nil
 }

@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"context"
-
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
@@ -66,21 +64,6 @@ func (cur *Cursor) Take() ([]*Event, int64, error) {
 		return nil, cur.after, nil
 	}
 	return append([]*Event(nil), kc.ring[i:]...), cur.after, nil
-}
-
-// Next blocks for at least one event.
-func (cur *Cursor) Next(ctx context.Context) ([]*Event, error) {
-	for {
-		evs, _, err := cur.Take()
-		if err != nil || len(evs) > 0 {
-			return evs, err
-		}
-		select {
-		case <-cur.wake:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
 }
 
 func (c *Cache) wake(kc *kindCache, ev *Event) {

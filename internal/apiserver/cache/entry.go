@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"reflect"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -71,13 +70,5 @@ func (e *Entry) release() {
 
 // At is the same object with another revision, as deletions show it.
 func (e *Entry) At(revision int64) *Entry {
-	return NewEntry(e.kind, e.Key, Shallow(e.Obj), revision)
-}
-
-// Shallow copies the struct that obj points to; all it refers to stays shared.
-func Shallow(obj api.Object) api.Object {
-	v := reflect.ValueOf(obj).Elem()
-	c := reflect.New(v.Type())
-	c.Elem().Set(v)
-	return c.Interface().(api.Object)
+	return NewEntry(e.kind, e.Key, codec.Shallow(e.Obj), revision)
 }

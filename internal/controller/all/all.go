@@ -8,8 +8,10 @@ import (
 	"github.com/dhow-project/dhow/internal/controller/deployment"
 	"github.com/dhow-project/dhow/internal/controller/endpoints"
 	"github.com/dhow-project/dhow/internal/controller/garbage"
+	"github.com/dhow-project/dhow/internal/controller/job"
 	"github.com/dhow-project/dhow/internal/controller/namespace"
 	"github.com/dhow-project/dhow/internal/controller/nodeipam"
+	"github.com/dhow-project/dhow/internal/controller/nodelife"
 	"github.com/dhow-project/dhow/internal/controller/podgc"
 	"github.com/dhow-project/dhow/internal/controller/replicaset"
 	"github.com/dhow-project/dhow/internal/controller/rootca"
@@ -29,6 +31,8 @@ func Controllers(d controller.Deps) []controller.Part {
 		replicaset.NewForReplicationControllers(d),
 		deployment.New(d),
 		endpoints.New(d),
+		job.New(d),
+		nodelife.New(d),
 		namespace.New(d),
 		garbage.New(d),
 		podgc.New(d),

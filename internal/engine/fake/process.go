@@ -15,7 +15,7 @@ import (
 
 // process is a running "program": nothing (runs until stopped) or a small script in the words
 //
-//	true  false  exit N  sleep SECONDS  echo WORDS  cat  printenv NAME  trap (ignore SIGTERM)  sh -c "a; b && c"
+//	true  false  exit N  sleep SECONDS  echo WORDS  cat  printenv NAME  trap (ignore SIGTERM)  while … (for ever)  sh -c "a; b && c"
 type process struct {
 	cancel      context.CancelFunc
 	ignoresTerm bool
@@ -127,6 +127,10 @@ func shell(ctx context.Context, script string, in io.Reader, out io.Writer, env 
 			argv := strings.Fields(cmd)
 			if len(argv) == 0 {
 				continue
+			}
+			if argv[0] == "while" { // the only loop we know has no end
+				<-ctx.Done()
+				return 0, false
 			}
 			if code, done = run(ctx, argv, in, out, env); !done {
 				return code, false

@@ -31,8 +31,11 @@ type Config struct {
 	Dir        string // images, records, writable layers
 	NetworkDir string // does not survive a reboot
 	PodCIDRs   []netip.Prefix
-	Registries image.Registries
-	Version    string
+	// ClusterCIDRs are reached without masquerading: all nodes' sandboxes. ServiceCIDRs are virtual addresses
+	// that somebody else translates: the host sends them towards the sandboxes' bridge.
+	ClusterCIDRs, ServiceCIDRs []netip.Prefix
+	Registries                 image.Registries
+	Version                    string
 	// DNS is what a sandbox gets whose config names no servers.
 	DNS func() engine.DNS
 	Log *slog.Logger
@@ -94,7 +97,8 @@ func (e *Engine) openParts(ctx context.Context) error {
 	})
 	g.Go("network", func(ctx context.Context) (err error) {
 		e.network, err = network.Open(ctx, network.Config{
-			Name: e.cfg.Name, Dir: e.cfg.NetworkDir, PodCIDRs: e.cfg.PodCIDRs, Masquerade: true, Log: e.log,
+			Name: e.cfg.Name, Dir: e.cfg.NetworkDir, PodCIDRs: e.cfg.PodCIDRs, Direct: e.cfg.ClusterCIDRs, Virtual: e.cfg.ServiceCIDRs,
+			Masquerade: true, Log: e.log,
 		})
 		return err
 	})

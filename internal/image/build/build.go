@@ -58,7 +58,7 @@ const (
 
 // Runner runs one command in a root file system made of layers.
 type Runner interface {
-	// Run mounts an overlay of Lower (topmost first), Upper and Work, runs Args in it with the mounts, waits, and unmounts.
+	// Run mounts an overlay of Lower (topmost first; may be empty), Upper and Work with redirect_dir and metacopy off, runs Args in it with the mounts, waits, and unmounts.
 	// A command that ran gives its exit code; err is for what kept it from running. Mount points it had to
 	// make in Upper may stay: the builder removes the empty ones.
 	Run(ctx context.Context, r RunSpec) (exitCode int, err error)

@@ -127,6 +127,7 @@ func (c *copier) directory(t *tree, src union.Entry, to string) (string, error) 
 	if err := d.Mkdir(base, 0o700); err != nil {
 		return "", err
 	}
+	c.view.Made(e.Path)
 	c.times[e.Path] = src.Stat.Mtim
 	return e.Path, c.meta(t, src, d, base)
 }
@@ -164,6 +165,7 @@ func (c *copier) mkdirAll(p string) error {
 	} else if err != nil {
 		return err
 	}
+	c.view.Made(p)
 	if isNew {
 		c.times[p] = syscall.Timespec{Sec: -1}
 		o := c.owner

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -210,6 +211,9 @@ func located(file string, at []parser.Range, err error) error {
 	var withRange *parser.LocationError
 	if len(at) == 0 && asLocation(err, &withRange) && len(withRange.Locations) > 0 {
 		at = withRange.Locations[0]
+	}
+	if inner := errors.Unwrap(err); inner != nil && strings.HasPrefix(err.Error(), "dockerfile parse error on line") {
+		err = inner // it says the line a second time
 	}
 	kind := fault.Of(err)
 	if kind == fault.Internal {

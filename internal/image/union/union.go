@@ -19,11 +19,14 @@ import (
 
 // FS is a stack, topmost directory first. Paths are relative to the root, clean, "" for the root itself. Not for
 // concurrent use. Close it.
-type FS struct{ layers []*fsat.Dir }
+type FS struct {
+	layers []*fsat.Dir
+	dirs   map[string][]int // directory → the layers whose entries show in it, topmost first
+}
 
 // Open opens the directories. None at all is an empty file system.
 func Open(dirs ...string) (*FS, error) {
-	f := &FS{}
+	f := &FS{dirs: map[string][]int{}}
 	for _, d := range dirs {
 		l, err := fsat.Open(d)
 		if err != nil {
@@ -57,57 +60,89 @@ func (e *Entry) IsFile() bool { return e.Stat.Mode&syscall.S_IFMT == syscall.S_I
 
 // Lstat finds p, none of whose components but the last may be a symlink. ErrNotExist.
 func (f *FS) Lstat(p string) (Entry, error) {
-	for i, l := range f.layers {
-		st, found, hidden, err := lookup(l, p)
+	if p == "" {
+		return f.root()
+	}
+	in, err := f.dir(parent(p))
+	if err != nil {
+		return Entry{}, err
+	}
+	for _, i := range in {
+		st, err := f.layers[i].Lstat(p)
+		if errors.Is(err, syscall.ENOENT) {
+			continue
+		}
 		if err != nil {
 			return Entry{}, err
 		}
-		if found {
-			return Entry{p, st, i}, nil
-		}
-		if hidden {
+		if fsat.IsWhiteout(&st) {
 			break
 		}
-	}
-	if p == "" {
-		return Entry{Stat: syscall.Stat_t{Mode: syscall.S_IFDIR | 0o755}, layer: -1}, nil
+		return Entry{p, st, i}, nil
 	}
 	return Entry{}, &os.PathError{Op: "lstat", Path: "/" + p, Err: fs.ErrNotExist}
 }
 
-// lookup looks in one layer. hidden says that lower layers do not matter for p any more.
-func lookup(l *fsat.Dir, p string) (st syscall.Stat_t, found, hidden bool, err error) {
-	if p == "" {
-		st, err = l.Lstat("")
-		return st, err == nil, false, err
+func (f *FS) root() (Entry, error) {
+	if len(f.layers) == 0 {
+		return Entry{Stat: syscall.Stat_t{Mode: syscall.S_IFDIR | 0o755}, layer: -1}, nil
 	}
-	for i := 0; ; {
-		j := strings.IndexByte(p[i:], '/')
-		prefix, last := p, j < 0
-		if !last {
-			prefix = p[:i+j]
-			i += j + 1
-		}
-		st, err = l.Lstat(prefix)
-		switch {
-		case errors.Is(err, syscall.ENOENT):
-			return st, false, hidden, nil
-		case err != nil:
-			return st, false, false, err
-		case fsat.IsWhiteout(&st):
-			return st, false, true, nil
-		case last:
-			return st, true, true, nil
-		case st.Mode&syscall.S_IFMT != syscall.S_IFDIR:
-			return st, false, true, nil
-		}
-		if opaque, err := l.Opaque(prefix); err != nil {
-			return st, false, false, err
-		} else if opaque {
-			hidden = true
-		}
-	}
+	st, err := f.layers[0].Lstat("")
+	return Entry{Stat: st}, err
 }
+
+func parent(p string) string {
+	if i := strings.LastIndexByte(p, '/'); i >= 0 {
+		return p[:i]
+	}
+	return ""
+}
+
+// dir finds the layers that a directory is made of: down to the first that hides what is below, by being opaque there,
+// by a whiteout, or by being something else.
+func (f *FS) dir(p string) ([]int, error) {
+	if in, ok := f.dirs[p]; ok {
+		return in, nil
+	}
+	var above []int
+	if p == "" {
+		for i := range f.layers {
+			above = append(above, i)
+		}
+	} else {
+		var err error
+		if above, err = f.dir(parent(p)); err != nil {
+			return nil, err
+		}
+	}
+	var in []int
+	for _, i := range above {
+		st, err := f.layers[i].Lstat(p)
+		if errors.Is(err, syscall.ENOENT) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if st.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+			break
+		}
+		in = append(in, i)
+		if opaque, err := f.layers[i].Opaque(p); err != nil {
+			return nil, err
+		} else if opaque {
+			break
+		}
+	}
+	if in == nil && p != "" {
+		return nil, &os.PathError{Op: "lstat", Path: "/" + p, Err: fs.ErrNotExist}
+	}
+	f.dirs[p] = in
+	return in, nil
+}
+
+// Made tells that somebody made directory p in one of the layers since it was last looked at.
+func (f *FS) Made(p string) { delete(f.dirs, p) }
 
 // Resolve follows symlinks, the last component's only with last set, and gives the path without them. A path that
 // does not exist is given as far as it can be resolved, with ErrNotExist.
@@ -157,52 +192,28 @@ func (f *FS) Resolve(p string, last bool) (Entry, error) {
 
 // ReadDir lists a directory without what is deleted, sorted.
 func (f *FS) ReadDir(p string) ([]string, error) {
+	in, err := f.dir(p)
+	if err != nil {
+		return nil, err
+	}
 	names, gone := map[string]bool{}, map[string]bool{}
-	for _, l := range f.layers {
-		st, found, hidden, err := lookup(l, p)
-		if err != nil {
+	for _, i := range in {
+		if err := listInto(f.layers[i], p, names, gone); err != nil {
 			return nil, err
-		}
-		if found && st.Mode&syscall.S_IFMT != syscall.S_IFDIR {
-			break
-		}
-		if found {
-			opaque, err := listInto(l, p, names, gone)
-			if err != nil {
-				return nil, err
-			}
-			hidden = opaque || hiddenAbove(l, p)
-		}
-		if hidden {
-			break
 		}
 	}
 	return slices.Sorted(maps.Keys(names)), nil
 }
 
-// hiddenAbove reports whether an ancestor of p is opaque in l.
-func hiddenAbove(l *fsat.Dir, p string) bool {
-	for p != "" && p != "." {
-		p = path.Dir(p)
-		if p == "." {
-			p = ""
-		}
-		if o, err := l.Opaque(p); err == nil && o {
-			return true
-		}
-	}
-	return false
-}
-
-func listInto(l *fsat.Dir, p string, names, gone map[string]bool) (opaque bool, err error) {
+func listInto(l *fsat.Dir, p string, names, gone map[string]bool) error {
 	d, err := l.OpenDir(p)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer d.Close()
 	list, err := d.Names()
 	if err != nil {
-		return false, err
+		return err
 	}
 	for _, n := range list {
 		if names[n] || gone[n] {
@@ -210,7 +221,7 @@ func listInto(l *fsat.Dir, p string, names, gone map[string]bool) (opaque bool, 
 		}
 		st, err := d.Lstat(n)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if fsat.IsWhiteout(&st) {
 			gone[n] = true
@@ -218,7 +229,7 @@ func listInto(l *fsat.Dir, p string, names, gone map[string]bool) (opaque bool, 
 			names[n] = true
 		}
 	}
-	return d.Opaque("")
+	return nil
 }
 
 // Open opens a regular file for reading.

@@ -25,14 +25,14 @@ func V2() bool { return cgroups.IsCgroup2UnifiedMode() }
 // Create makes the group and its parents and limits it. It gives its directories, one on v2,
 // one a hierarchy on v1. It is idempotent. r may be nil.
 func Create(path string, r *specs.LinuxResources) ([]string, error) {
-	m, err := open(path, r)
+	m, res, err := open(path, r)
 	if err != nil {
 		return nil, err
 	}
 	if err := m.Apply(-1); err != nil {
 		return nil, fmt.Errorf("create cgroup %s: %w", path, err)
 	}
-	if err := m.Set(nil); err != nil {
+	if err := m.Set(res); err != nil {
 		return nil, errors.Join(fmt.Errorf("limit cgroup %s: %w", path, err), m.Destroy())
 	}
 	return dirs(m), nil
@@ -40,11 +40,11 @@ func Create(path string, r *specs.LinuxResources) ([]string, error) {
 
 // Set changes the limits that r names.
 func Set(path string, r *specs.LinuxResources) error {
-	m, err := open(path, r)
+	m, res, err := open(path, r)
 	if err != nil {
 		return err
 	}
-	if err := m.Set(nil); err != nil {
+	if err := m.Set(res); err != nil {
 		return fmt.Errorf("limit cgroup %s: %w", path, err)
 	}
 	return nil
@@ -52,7 +52,7 @@ func Set(path string, r *specs.LinuxResources) error {
 
 // Remove removes the group and those below it. Processes must be gone. It is idempotent.
 func Remove(path string) error {
-	m, err := open(path, nil)
+	m, _, err := open(path, nil)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func Remove(path string) error {
 
 // Dirs are the directories that a group has or would have.
 func Dirs(path string) ([]string, error) {
-	m, err := open(path, nil)
+	m, _, err := open(path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -79,17 +79,17 @@ func dirs(m cgroups.Manager) []string {
 	})
 }
 
-func open(path string, r *specs.LinuxResources) (cgroups.Manager, error) {
+func open(path string, r *specs.LinuxResources) (cgroups.Manager, *cgroups.Resources, error) {
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, "..") || strings.Trim(path, "/") == "" {
-		return nil, fault.New(fault.Invalid, "cgroup path %q", path)
+		return nil, nil, fault.New(fault.Invalid, "cgroup path %q", path)
 	}
 	res, err := resources(r)
 	if err != nil {
-		return nil, fault.As(fault.Invalid, err)
+		return nil, nil, fault.As(fault.Invalid, err)
 	}
 	m, err := manager.New(&cgroups.Cgroup{Path: path, Resources: res})
 	if err != nil {
-		return nil, fmt.Errorf("open cgroup %s: %w", path, err)
+		return nil, nil, fmt.Errorf("open cgroup %s: %w", path, err)
 	}
-	return m, nil
+	return m, res, nil
 }

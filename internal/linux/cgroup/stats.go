@@ -26,7 +26,7 @@ type Usage struct {
 
 // Stats measures a group; NotFound if it is not there.
 func Stats(path string) (Usage, error) {
-	m, err := open(path, nil)
+	m, _, err := open(path, nil)
 	if err != nil {
 		return Usage{}, err
 	}

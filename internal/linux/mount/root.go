@@ -36,8 +36,16 @@ func openat2(root int, name string, how *unix.OpenHow) (int, error) {
 }
 
 // MkdirAll makes the directory name below root and opens it as a path. A symbolic
-// link on the way is followed inside root.
+// link on the way is followed inside root, even one whose target is yet to be made.
 func MkdirAll(root int, name string, perm uint32) (int, error) {
+	links := 0
+	return mkdirAll(root, name, perm, &links)
+}
+
+// maxLinks bounds symbolic links that lead nowhere, as the kernel bounds the others.
+const maxLinks = 40
+
+func mkdirAll(root int, name string, perm uint32, links *int) (int, error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY
 	fd, err := OpenIn(root, name, flags)
 	if !errors.Is(err, unix.ENOENT) {
@@ -45,15 +53,38 @@ func MkdirAll(root int, name string, perm uint32) (int, error) {
 	}
 	name = path.Clean("/" + name)
 	dir, last := path.Split(name)
-	parent, err := MkdirAll(root, dir, perm)
+	parent, err := mkdirAll(root, dir, perm, links)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(parent)
-	if err := unix.Mkdirat(parent, last, perm); err != nil && err != unix.EEXIST {
+	err = unix.Mkdirat(parent, last, perm)
+	if err == nil {
+		return OpenIn(root, name, flags)
+	}
+	if err != unix.EEXIST {
 		return -1, fmt.Errorf("make directory %s in root: %w", name, err)
 	}
-	return OpenIn(root, name, flags)
+	target, err := readlink(parent, last)
+	if err == unix.EINVAL {
+		return OpenIn(root, name, flags) // made by somebody else meanwhile
+	}
+	if *links++; err != nil || *links > maxLinks {
+		return -1, fmt.Errorf("make directory %s in root: %w", name, errors.Join(err, unix.ELOOP))
+	}
+	if !path.IsAbs(target) {
+		target = path.Join(dir, target)
+	}
+	return mkdirAll(root, target, perm, links)
+}
+
+func readlink(dir int, name string) (string, error) {
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(dir, name, buf)
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
 }
 
 // CreateFile makes the file name below root, if there is nothing of that name, and opens it as a path.

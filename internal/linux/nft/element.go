@@ -32,6 +32,9 @@ func AppendNumber(b []byte, n uint32) []byte { return binary.NativeEndian.Append
 // Text is the element as nft(8) would write it, for a set of s's types.
 func (s Set) Text(e Element) string {
 	out := s.Name + " { " + formatParts(s.Key, e.Key)
+	if e.End != nil {
+		out += " - " + formatParts(s.Key, e.End)
+	}
 	switch {
 	case e.Goto != "":
 		out += " : goto " + e.Goto

@@ -31,7 +31,9 @@ type Set struct {
 	Value    []Type
 	Verdicts bool
 	// Dynamic sets are filled by rules; elements time out.
-	Dynamic  bool
+	Dynamic bool
+	// Ranges: an element matches everything from Key to End, part by part.
+	Ranges   bool
 	Size     int // most elements; 0: no limit
 	Elements []Element
 }
@@ -40,6 +42,7 @@ type Set struct {
 // the chain of a verdict map's element; Drop drops.
 type Element struct {
 	Key, Value []byte
+	End        []byte // of Ranges
 	Goto       string
 	Drop       bool
 	Timeout    time.Duration
@@ -72,6 +75,9 @@ func (s Set) String() string {
 		kind, typ = "map", typ+" : verdict"
 	} else if s.Value != nil {
 		kind, typ = "map", typ+" : "+typeText(s.Value)
+	}
+	if s.Ranges {
+		typ += "; flags interval"
 	}
 	if s.Dynamic {
 		typ += "; flags dynamic,timeout"
@@ -197,7 +203,7 @@ func (b *Batch) deleteTable() {
 
 func (b *Batch) set(s Set) *nftables.Set {
 	out := &nftables.Set{Table: b.table, Name: s.Name, KeyType: concatType(s.Key), Concatenation: len(s.Key) > 1,
-		IsMap: s.Value != nil || s.Verdicts, Dynamic: s.Dynamic, HasTimeout: s.Dynamic, Size: uint32(s.Size)}
+		IsMap: s.Value != nil || s.Verdicts, Dynamic: s.Dynamic, HasTimeout: s.Dynamic, Interval: s.Ranges, Size: uint32(s.Size)}
 	switch {
 	case s.Verdicts:
 		out.DataType = nftables.TypeVerdict
@@ -288,7 +294,7 @@ func (b *Batch) each(s Set, elements []Element, do func(*nftables.Set, []nftable
 		elements = elements[len(some):]
 		out := make([]nftables.SetElement, len(some))
 		for i, e := range some {
-			out[i] = nftables.SetElement{Key: e.Key, Val: e.Value, Timeout: e.Timeout}
+			out[i] = nftables.SetElement{Key: e.Key, KeyEnd: e.End, Val: e.Value, Timeout: e.Timeout}
 			switch {
 			case e.Goto != "":
 				out[i].VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: e.Goto}

@@ -130,15 +130,16 @@ func (t *Table) Call(name string, nr uintptr, args []Arg, opts ...Option) {
 // Exec adds execve of the first of paths that can be run. It must come last.
 func (t *Table) Exec(name string, paths, argv, env []string) {
 	a, e := t.Strings(argv), t.Strings(env)
+	chain := len(paths) != 1 || paths[0] != name
 	for _, p := range paths {
 		t.Call("exec "+p, unix.SYS_EXECVE, []Arg{t.Str(p), a, e}, func(o *op) {
-			if len(paths) > 1 {
+			if chain {
 				o.onFail = failLater
 				o.allow = [3]uint16{uint16(unix.ENOENT), uint16(unix.EACCES), uint16(unix.ENOTDIR)}
 			}
 		})
 	}
-	if len(paths) != 1 {
+	if chain {
 		t.Call("exec "+name, unix.SYS_GETPID, nil, func(o *op) { o.onFail = failChain })
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/node/state"
+	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
 func (w *Worker) createSandbox(ctx context.Context, _ Step) error {
@@ -14,7 +17,7 @@ func (w *Worker) createSandbox(ctx context.Context, _ Step) error {
 		attempt = s.Config.Attempt + 1
 	}
 	w.beside(func(st *state.Pod) { st.Mem.Making = state.Running }, func() func(*state.Pod) {
-		s, err := w.makeSandbox(ctx, attempt)
+		s, err := w.makeSandbox(ctx, api, attempt)
 		return func(st *state.Pod) {
 			st.Mem.Making = state.Idle
 			if err != nil {
@@ -30,12 +33,15 @@ func (w *Worker) createSandbox(ctx context.Context, _ Step) error {
 	return nil
 }
 
-func (w *Worker) makeSandbox(ctx context.Context, attempt uint32) (engine.Sandbox, error) {
-	cfg, err := w.deps.Build.Sandbox(ctx, w.st.API, attempt)
+func (w *Worker) makeSandbox(ctx context.Context, api *corev1.Pod, attempt uint32) (engine.Sandbox, error) {
+	cfg, err := w.deps.Build.Sandbox(ctx, api, attempt)
 	if err != nil {
 		return engine.Sandbox{}, err
 	}
 	id, err := w.deps.Engine.CreateSandbox(ctx, cfg)
+	if fault.Is(err, fault.Exists) { // made by a call whose answer we never saw
+		id, err = w.madeSandbox(ctx, api, attempt, err)
+	}
 	if err != nil {
 		return engine.Sandbox{}, err
 	}
@@ -43,10 +49,23 @@ func (w *Worker) makeSandbox(ctx context.Context, attempt uint32) (engine.Sandbo
 	return w.deps.Engine.Sandbox(ctx, id)
 }
 
+// madeSandbox finds the sandbox of an attempt that exists already.
+func (w *Worker) madeSandbox(ctx context.Context, api *corev1.Pod, attempt uint32, exists error) (string, error) {
+	l, err := w.deps.Engine.ListSandboxes(ctx, engine.Filter{Labels: map[string]string{LabelUID: string(api.UID)}})
+	if err != nil {
+		return "", err
+	}
+	for _, s := range l {
+		if s.Config.Attempt == attempt {
+			return s.ID, nil
+		}
+	}
+	return "", exists
+}
+
 func (w *Worker) stopSandbox(ctx context.Context, s Step) error {
 	if err := w.deps.Engine.StopSandbox(ctx, s.ID); err != nil {
 		w.event("", "Warning", "FailedKillPod", "error killing pod: %s", err)
-		w.wakeIn(time.Second)
 		return err
 	}
 	for i := range w.st.Sandboxes {

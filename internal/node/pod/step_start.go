@@ -10,6 +10,7 @@ import (
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/node/state"
+	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
 // ConfigError is the waiting reason of a container whose environment or security settings cannot be made.
@@ -84,11 +85,28 @@ func (w *Worker) createOne(ctx context.Context, r *ContainerRequest) (string, er
 		return "", err
 	}
 	id, err := w.deps.Engine.CreateContainer(ctx, r.Sandbox.ID, cfg)
+	if fault.Is(err, fault.Exists) { // made by a call whose answer we never saw
+		id, err = w.madeContainer(ctx, r, err)
+	}
 	if err != nil {
 		return "", &Failure{Reason: "CreateContainerError", Message: err.Error(), Err: err}
 	}
 	w.deps.Events.Event(r.Pod, r.Spec.Name, "Normal", "Created", "Container created")
 	return id, nil
+}
+
+// madeContainer finds the container of an attempt that exists already.
+func (w *Worker) madeContainer(ctx context.Context, r *ContainerRequest, exists error) (string, error) {
+	l, err := w.deps.Engine.ListContainers(ctx, engine.Filter{SandboxID: r.Sandbox.ID})
+	if err != nil {
+		return "", err
+	}
+	for _, c := range l {
+		if c.Config.Name == r.Spec.Name && c.Config.Attempt == r.Attempt {
+			return c.ID, nil
+		}
+	}
+	return "", exists
 }
 
 func (w *Worker) startOne(ctx context.Context, pod *corev1.Pod, name, id string) error {

@@ -38,7 +38,6 @@ func (w *Worker) cleanUp(ctx context.Context, _ Step) error {
 	for len(w.st.Sandboxes) > 0 {
 		id := w.st.Sandboxes[0].ID
 		if err := w.deps.Engine.RemoveSandbox(ctx, id); err != nil {
-			w.wakeIn(time.Second)
 			return err
 		}
 		w.st.KeepDead()

@@ -192,7 +192,13 @@ func (w *Worker) run() {
 			panic(fmt.Sprint("no rest after 1000 rounds; last plan: ", Decide(&w.st)))
 		}
 		plan := Decide(&w.st)
-		if w.carryOut(plan) {
+		again, err := w.carryOut(plan)
+		if err != nil {
+			w.report()
+			w.wakeIn(stepRetry)
+			continue
+		}
+		if again {
 			w.Post(nil)
 			continue
 		}
@@ -228,17 +234,22 @@ func (w *Worker) take() bool {
 	return true
 }
 
-// carryOut does the steps of a plan and reports whether there were any.
-func (w *Worker) carryOut(plan Plan) bool {
+// stepRetry is the wait after a step that went wrong in a way no back-off of its own covers.
+const stepRetry = time.Second
+
+// carryOut does the steps of a plan, up to the first that goes wrong, and reports whether there were any.
+func (w *Worker) carryOut(plan Plan) (bool, error) {
 	for _, s := range plan.Steps {
 		w.log.Debug("pod step", "do", s.Do, "container", s.Container, "id", s.ID)
 		if err := do(s.Do)(w, w.ctx, s); err != nil {
-			w.log.Warn("pod step went wrong", "do", s.Do, "container", s.Container, "error", err)
-			break
+			if w.ctx.Err() == nil {
+				w.log.Warn("pod step went wrong", "do", s.Do, "container", s.Container, "error", err)
+			}
+			return true, err
 		}
 		w.st.Now = time.Now()
 	}
-	return len(plan.Steps) > 0
+	return len(plan.Steps) > 0, nil
 }
 
 // refresh asks the engine about one container.

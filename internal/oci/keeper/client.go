@@ -198,3 +198,12 @@ func removeDirs(dirs []string) error {
 	}
 	return nil
 }
+
+// Pid is the keeper's own.
+func (c *Client) Pid(ctx context.Context) (int, error) {
+	h, err := c.hello(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return h.Pid, nil
+}

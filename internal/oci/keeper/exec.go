@@ -31,7 +31,13 @@ func (c *Client) exec(ctx context.Context, id string, e Exec) (*execHandle, erro
 		StrictGroups: e.StrictGroups, TTY: e.TTY, Seccomp: filter}}
 	var fds []int
 	if !e.TTY {
-		fds = addFiles(r, [3]*os.File{e.Stdin, e.Stdout, e.Stderr})
+		files := [3]*os.File{e.Stdin, e.Stdout, e.Stderr}
+		for _, f := range files {
+			if f != nil {
+				f.Fd() // makes it blocking, as programs expect
+			}
+		}
+		fds = addFiles(r, files)
 	}
 	conn, err := c.open(ctx, r, fds...)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/dhow-project/dhow/internal/linux/cgroup"
 	"github.com/dhow-project/dhow/internal/linux/linuxtest"
 	"github.com/dhow-project/dhow/internal/oci/keeper"
 )
@@ -63,6 +64,13 @@ func (k *kit) stop() {
 	if err := k.Shutdown(k.ctx); err != nil {
 		k.Error(err)
 	}
+	if err := cgroup.Remove(k.cgroup()); err != nil {
+		k.Error(err)
+	}
+}
+
+func (k *kit) cgroup() string {
+	return "/dhow-test-" + strings.ReplaceAll(strings.TrimPrefix(k.dir, os.TempDir()+"/"), "/", "-")
 }
 
 // spec is a plain container that runs a shell command.
@@ -84,15 +92,13 @@ func (k *kit) spec(script string) *specs.Spec {
 			{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
 		},
 		Linux: &specs.Linux{
-			CgroupsPath:   "/dhow-test-" + filepath.Base(filepath.Dir(k.dir)) + "/" + k.id(),
+			CgroupsPath:   k.cgroup() + "/c",
 			Namespaces:    []specs.LinuxNamespace{{Type: "pid"}, {Type: "network"}, {Type: "ipc"}, {Type: "uts"}, {Type: "mount"}, {Type: "cgroup"}},
 			MaskedPaths:   []string{"/proc/kcore", "/proc/acpi", "/proc/keys", "/proc/timer_list", "/sys/firmware"},
 			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
 	}
 }
-
-func (k *kit) id() string { return strings.NewReplacer("/", "-").Replace(k.Name()) }
 
 // wait returns the state in which the container has exited.
 func (k *kit) wait(id string) keeper.State {

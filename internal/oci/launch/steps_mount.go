@@ -152,18 +152,25 @@ func openTarget(r *room, name string, dir bool) (int, error) {
 // strictTarget opens a directory that must be what its name says: /proc, /dev
 // or /sys of an image may not lead elsewhere through a symbolic link.
 func strictTarget(r *room, name string) (int, error) {
-	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
-	fd, err := mount.MkdirAll(r.root, name, 0o755)
-	if err != nil {
-		return -1, err
+	how := &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS}
+	for range 2 {
+		fd, err := unix.Openat2(r.root, strings.TrimPrefix(name, "/"), how)
+		switch err {
+		case nil:
+			return fd, nil
+		case unix.ELOOP:
+			return -1, fault.New(fault.Invalid, "%s of the image is a symbolic link", name)
+		case unix.ENOENT:
+		default:
+			return -1, fmt.Errorf("open %s in root: %w", name, err)
+		}
+		made, err := mount.MkdirAll(r.root, name, 0o755)
+		if err != nil {
+			return -1, err
+		}
+		unix.Close(made)
 	}
-	unix.Close(fd)
-	how := &unix.OpenHow{Flags: flags, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS}
-	fd, err = unix.Openat2(r.root, strings.TrimPrefix(name, "/"), how)
-	if err == unix.ELOOP {
-		return -1, fault.New(fault.Invalid, "%s of the image is a symbolic link", name)
-	}
-	return fd, err
+	return -1, fault.New(fault.Invalid, "%s of the image is not a directory of its own", name)
 }
 
 // makeTarget prepares the directory of a late mount.

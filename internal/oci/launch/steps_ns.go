@@ -122,10 +122,33 @@ func (s userNS) do(r *room) (err error) {
 	} else {
 		r.user, err = userns.New(idMaps(s.uids), idMaps(s.gids))
 	}
-	if err == nil {
-		r.own(r.user)
+	if err != nil {
+		return err
 	}
-	return err
+	r.own(r.user)
+	return actAsRoot(r)
+}
+
+// actAsRoot makes files that the thread creates belong to the container's root. The kernel takes
+// the file capabilities away with that; they are still permitted, so they are taken back.
+func actAsRoot(r *room) error {
+	uid, gid := r.rootIDs()
+	if err := unix.Setfsgid(gid); err != nil {
+		return fmt.Errorf("act as the container's root: %w", err)
+	}
+	if err := unix.Setfsuid(uid); err != nil {
+		return fmt.Errorf("act as the container's root: %w", err)
+	}
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var d [2]unix.CapUserData
+	if err := unix.Capget(&h, &d[0]); err != nil {
+		return fmt.Errorf("take capabilities back: %w", err)
+	}
+	d[0].Effective, d[1].Effective = d[0].Permitted, d[1].Permitted
+	if err := unix.Capset(&h, &d[0]); err != nil {
+		return fmt.Errorf("take capabilities back: %w", err)
+	}
+	return nil
 }
 
 func idMaps(ms []specs.LinuxIDMapping) []userns.Map {

@@ -74,6 +74,9 @@ func elements(cs []claim) []nft.Element {
 
 func (c claim) element() nft.Element {
 	e := nft.Element{Key: []byte(c.key)}
+	if c.end != "" {
+		e.End = []byte(c.end)
+	}
 	if c.value != "" {
 		e.Value = []byte(c.value)
 	}

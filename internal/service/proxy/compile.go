@@ -3,6 +3,8 @@ package proxy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +18,7 @@ import (
 type claim struct {
 	set   string
 	key   string // bytes of the element's key
+	end   string // bytes of the last key of a range
 	value string // bytes of its value
 	to    string // chain a verdict goes to, or drop
 	udp   bool   // an endpoint that UDP is sent to
@@ -65,7 +68,9 @@ func (cs *claims) add(set string, key, value []byte, to string) {
 
 // addressList is where a Service listens, in one family.
 type addressList struct {
-	cluster, external []netip.Addr
+	cluster, external, balancer []netip.Addr
+	sources                     []netip.Prefix // that may use balancer, when ranged
+	ranged                      bool
 }
 
 func frontends(svc *corev1.Service, isV6 bool) addressList {
@@ -75,16 +80,41 @@ func frontends(svc *corev1.Service, isV6 bool) addressList {
 		ips = []string{svc.Spec.ClusterIP}
 	}
 	a.cluster = parse(ips, isV6)
-	external := append([]string(nil), svc.Spec.ExternalIPs...)
+	a.external = parse(svc.Spec.ExternalIPs, isV6)
+	var balancer []string
 	if svc.Spec.Type == corev1.ServiceTypeLoadBalancer {
 		for _, in := range svc.Status.LoadBalancer.Ingress {
 			// KEP-1860: a Proxy-mode address must be reached through the balancer itself.
 			if in.IPMode == nil || *in.IPMode == corev1.LoadBalancerIPModeVIP {
-				external = append(external, in.IP)
+				balancer = append(balancer, in.IP)
 			}
 		}
 	}
-	a.external = parse(external, isV6)
+	a.balancer = parse(balancer, isV6)
+	a.sources, a.ranged = sources(svc, isV6), len(svc.Spec.LoadBalancerSourceRanges) > 0
+	return a
+}
+
+func sources(svc *corev1.Service, isV6 bool) []netip.Prefix {
+	var out []netip.Prefix
+	for _, r := range svc.Spec.LoadBalancerSourceRanges {
+		if p, err := netip.ParsePrefix(strings.TrimSpace(r)); err == nil && p.Addr().Is6() == isV6 {
+			out = append(out, p.Masked())
+		}
+	}
+	// Two ranges of which one holds the other would be one element too many.
+	return slices.DeleteFunc(slices.Clone(out), func(p netip.Prefix) bool {
+		return slices.ContainsFunc(out, func(q netip.Prefix) bool { return q.Bits() < p.Bits() && q.Contains(p.Addr()) })
+	})
+}
+
+// last address of a prefix.
+func last(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
 	return a
 }
 
@@ -138,6 +168,14 @@ func (c compiler) port(out *claims, s side, svc *corev1.Service, port corev1.Ser
 	}
 	for _, ip := range at.external {
 		c.frontend(out, setVIP, s, nft.AppendAddr(nil, ip), proto, uint16(port.Port), g, outside)
+	}
+	for _, ip := range at.balancer {
+		way := outside
+		if at.ranged && way != rejecting {
+			way = "ranged-" + way
+			out.sources(s, nft.AppendPort(nft.AppendProto(nft.AppendAddr(nil, ip), proto), uint16(port.Port)), at.sources)
+		}
+		c.frontend(out, setVIP, s, nft.AppendAddr(nil, ip), proto, uint16(port.Port), g, way)
 	}
 	if port.NodePort != 0 {
 		c.frontend(out, setPort, s, nil, proto, uint16(port.NodePort), g, outside)
@@ -203,6 +241,15 @@ func (cs *claims) members(s side, group uint32, eps []endpoint, proto corev1.Pro
 		if sticky {
 			cs.add(setLive+s.n, nft.AppendNumber(to, group), nil, "")
 		}
+	}
+}
+
+// sources claims who may visit a frontend.
+func (cs *claims) sources(s side, front []byte, from []netip.Prefix) {
+	for _, p := range from {
+		front := front[:len(front):len(front)]
+		cs.add(setFrom+s.n, nft.AppendAddr(front, p.Addr()), nil, "")
+		(*cs)[len(*cs)-1].end = string(nft.AppendAddr(front, last(p)))
 	}
 }
 

@@ -93,6 +93,7 @@ func TestCompile(t *testing.T) {
 			one(s)
 			proxy := corev1.LoadBalancerIPModeProxy
 			s.Spec.Type = corev1.ServiceTypeLoadBalancer
+			s.Spec.LoadBalancerSourceRanges = []string{"198.51.0.0/16", "198.51.100.0/24", " 203.0.113.7/32 ", "fd00::/8"}
 			s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.0.2.9"}, {IP: "192.0.2.10", IPMode: &proxy}, {Hostname: "lb.example"}}
 		}, two},
 		{"terminating", one, []*discoveryv1.EndpointSlice{testSlice("a", discoveryv1.AddressTypeIPv4,

@@ -42,13 +42,15 @@ type world struct {
 	slices  *fakeCache[*discoveryv1.EndpointSlice]
 	pods    []network.Attachment
 	outside string // namespace
+	// patience to connect; links that just came up may lose the first packet.
+	patience time.Duration
 }
 
 func newWorld(t testing.TB, pods int) *world {
 	netnstest.Need(t)
 	// The kernel sends a peer few ICMP errors per second; tests provoke more.
 	os.WriteFile("/proc/sys/net/ipv4/icmp_ratelimit", []byte("0"), 0)
-	w := &world{t: t, svcs: newFake[*corev1.Service](), slices: newFake[*discoveryv1.EndpointSlice]()}
+	w := &world{t: t, patience: 5 * time.Second, svcs: newFake[*corev1.Service](), slices: newFake[*discoveryv1.EndpointSlice]()}
 	cidrs := []netip.Prefix{netip.MustParsePrefix("10.252.0.0/24"), netip.MustParsePrefix("fd52::/64")}
 	var err error
 	w.net, err = network.Open(t.Context(), network.Config{Name: "proxytest", Dir: filepath.Join(t.TempDir(), "net"), RunDir: filepath.Join(t.TempDir(), "run"), Pool: -1,
@@ -148,7 +150,7 @@ func (w *world) serve(i int) {
 
 func (w *world) dial(from, network, addr string) (net.Conn, error) {
 	var c net.Conn
-	dial := func() (err error) { c, err = net.DialTimeout(network, addr, time.Second); return err }
+	dial := func() (err error) { c, err = net.DialTimeout(network, addr, w.patience); return err }
 	if from == "" {
 		return c, dial()
 	}
@@ -157,7 +159,7 @@ func (w *world) dial(from, network, addr string) (net.Conn, error) {
 }
 
 func talk(c net.Conn) (string, error) {
-	c.SetDeadline(time.Now().Add(time.Second))
+	c.SetDeadline(time.Now().Add(2 * time.Second))
 	if _, err := io.WriteString(c, "?"); err != nil {
 		return "", err
 	}
@@ -306,9 +308,11 @@ func TestNodePortAndExternalIP(t *testing.T) {
 	}
 	w.slices.set("default/web-4", testSlice("web-4", discoveryv1.AddressTypeIPv4, testEndpoint(w.pods[0].IPs[0].String(), "elsewhere")))
 	w.check(w.proxy.sync(w.kernel))
+	w.patience = 300 * time.Millisecond
 	if _, _, err := w.ask(w.outside, "tcp", nodeIP+":30080"); err == nil {
 		t.Error("policy Local without local endpoint answered an outsider")
 	}
+	w.patience = 5 * time.Second
 	if pod, _, err := w.ask(w.pods[1].NetNS, "tcp", nodeIP+":30080"); err != nil || pod != "0" {
 		t.Errorf("policy Local from inside: pod %q, %v", pod, err)
 	}
@@ -418,5 +422,29 @@ func TestRestartAndMeddlingKeepConnections(t *testing.T) {
 	}
 	if after, err := talk(open); err != nil || after != before {
 		t.Errorf("after the table was deleted: %q, then %q, %v", before, after, err)
+	}
+}
+
+func TestLoadBalancerSourceRanges(t *testing.T) {
+	w := newWorld(t, 1)
+	w.endpoints(0)
+	balancer := func(ranges ...string) {
+		w.service(func(s *corev1.Service) {
+			s.Spec.Type, s.Spec.LoadBalancerSourceRanges = corev1.ServiceTypeLoadBalancer, ranges
+			s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: externalIP}}
+		})
+	}
+	for _, c := range []struct {
+		ranges []string
+		ok     bool
+	}{{nil, true}, {[]string{"203.0.113.0/24", "198.51.100.0/30"}, true}, {[]string{"203.0.113.0/24"}, false}, {[]string{"0.0.0.0/0"}, true}} {
+		balancer(c.ranges...)
+		w.patience = 300 * time.Millisecond
+		if c.ok {
+			w.patience = 5 * time.Second
+		}
+		if _, _, err := w.ask(w.outside, "tcp", externalIP+":80"); (err == nil) != c.ok {
+			t.Errorf("%v: %v", c.ranges, err)
+		}
 	}
 }

@@ -22,6 +22,7 @@ import (
 //	pick-N      dnat to EP4[group . random 0..N-1]
 //	sticky-N-T  the same, but SEEN4[group . saddr] first, if still LIVE4[address.port.group]
 //	outside-…   mark for masquerading, then pick
+//	ranged-…    drop who is not in FROM4, then as the rest says
 //	local-…+…   from a pod or this host: all endpoints; from elsewhere: only this node's, not masqueraded
 //
 // There is one pick chain per number of endpoints in use, not per Service: a Service is only elements, so a
@@ -60,6 +61,7 @@ const (
 	setSelf = "self" // addr.addr of this node's endpoints
 	setSeen = "seen" // group.client → addr.port, filled by rules
 	setLive = "live" // addr.port.group of groups with affinity
+	setFrom = "from" // addr.proto.port.client of balancers' addresses with source ranges
 	setWays = "ways" // way → verdict; both families
 )
 
@@ -73,6 +75,7 @@ func (s side) sets() []nft.Set {
 		{Name: setVIP, Key: vip, Value: []nft.Type{number, number, number}},
 		{Name: setPort, Key: np, Value: []nft.Type{number, number, number}},
 		{Name: setEP, Key: []nft.Type{number, number}, Value: ep},
+		{Name: setFrom, Key: []nft.Type{s.addr, proto, port, s.addr}, Ranges: true},
 		{Name: setIPs, Key: []nft.Type{s.addr}},
 		{Name: setSelf, Key: []nft.Type{s.addr, s.addr}},
 		{Name: setSeen, Key: []nft.Type{number, s.addr}, Value: ep, Dynamic: true, Size: seenSize},
@@ -162,6 +165,11 @@ func chain(name string, podCIDRs []netip.Prefix) nft.Chain {
 		c.Rules = s.sticky(front, groupOf(verb), count, time.Duration(t)*time.Second)
 	case "outside":
 		c.Rules = []nft.Rule{{nft.SetMark(masqueradeMark)}, {nft.Goto(front + s.n + "-" + args)}}
+	case "ranged":
+		c.Rules = []nft.Rule{
+			{nft.Load(0, s.dst, nft.L4Proto(), nft.DPort(), s.src), nft.Member(setFrom+s.n, 0), nft.Goto(front + s.n + "-" + args)},
+			{nft.Drop()},
+		}
 	case "local":
 		all, here, _ := strings.Cut(args, "+")
 		last := nft.Drop()
@@ -218,6 +226,8 @@ func needs(name string) []string {
 	front, rest, _ := strings.Cut(name, "-")
 	verb, args, _ := strings.Cut(rest, "-")
 	switch verb {
+	case "ranged":
+		return append([]string{name}, needs(front+"-"+args)...)
 	case "outside":
 		return []string{name, front + "-" + args}
 	case "local":

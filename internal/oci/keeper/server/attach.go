@@ -37,7 +37,13 @@ func (s *Server) attach(c *call) {
 	}
 	_ = proto.Write(c.conn, &proto.Reply{})
 	ended := make(chan struct{})
-	go func() { left.Wait(); close(ended) }()
+	go func() {
+		if c.files[1] == nil && c.files[2] == nil {
+			<-b.gone
+		}
+		left.Wait()
+		close(ended)
+	}()
 	hungUp := make(chan struct{})
 	go func() { _, _ = c.conn.Read(make([]byte, 1)); close(hungUp) }()
 	select {
