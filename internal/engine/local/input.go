@@ -43,7 +43,7 @@ func (e *Engine) input(c *container, s engine.Sandbox, im image.Image) (spec.Inp
 	if in.Mounts, err = e.mounts(conf, s); err != nil {
 		return in, err
 	}
-	in.Security, err = security(conf.Security)
+	in.Security, err = e.security(conf.Security)
 	return in, err
 }
 

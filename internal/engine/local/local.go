@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/image"
@@ -43,13 +44,15 @@ type Config struct {
 
 // Engine implements engine.Engine and engine.Library. Use Open.
 type Engine struct {
-	cfg     Config
-	log     *slog.Logger
-	images  *image.Store
-	network *network.Manager
-	keeper  *keeper.Client
-	events  broadcaster
-	group   *run.Group
+	cfg      Config
+	log      *slog.Logger
+	images   *image.Store
+	network  *network.Manager
+	keeper   *keeper.Client
+	events   broadcaster
+	profiles sync.Map    // *specs.LinuxSeccomp by added capabilities
+	leaving  atomic.Bool // the keeper is being stopped
+	group    *run.Group
 
 	mu         sync.Mutex // guards the maps, not what they hold
 	sandboxes  map[string]*sandbox
@@ -129,6 +132,7 @@ func (e *Engine) Close() error {
 // Purge stops everything and makes the host as it was, but for Dir. The engine is closed afterwards.
 func (e *Engine) Purge(ctx context.Context) error {
 	var errs []error
+	e.leaving.Store(true)
 	for _, s := range e.allSandboxes() {
 		errs = append(errs, e.RemoveSandbox(ctx, s.record.ID))
 	}

@@ -128,7 +128,7 @@ func (e *Engine) follow(ctx context.Context, events <-chan keeper.Event) error {
 			e.learn(c, event.State)
 		}
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && !e.leaving.Load() {
 		e.log.Error("the keeper is gone: containers on this node are lost", "dir", e.cfg.Dir)
 	}
 	return nil
