@@ -19,8 +19,11 @@ import (
 	"github.com/dhow-project/dhow/internal/api/all"
 	"github.com/dhow-project/dhow/internal/apiserver"
 	"github.com/dhow-project/dhow/internal/apiserver/admission"
+	"github.com/dhow-project/dhow/internal/apiserver/apply"
+	"github.com/dhow-project/dhow/internal/apiserver/atrest"
 	"github.com/dhow-project/dhow/internal/apiserver/authn"
 	"github.com/dhow-project/dhow/internal/apiserver/authz"
+	"github.com/dhow-project/dhow/internal/apiserver/cache"
 	"github.com/dhow-project/dhow/internal/apiserver/openapi"
 	"github.com/dhow-project/dhow/internal/apiserver/proxy"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
@@ -93,8 +96,12 @@ func (d *daemon) openStore(context.Context) (string, error) {
 // so it is plugged in between New and Start.
 func (d *daemon) startServer(ctx context.Context) (string, error) {
 	d.registry = api.NewRegistry(all.Kinds())
+	secrets, err := atrest.Ensure(d.layout.EncryptionKey())
+	if err != nil {
+		return "", err
+	}
 	s, err := apiserver.New(apiserver.Config{
-		Store: d.store, Registry: d.registry, Log: d.log,
+		Store: d.store, Transform: cache.Transform{Encode: secrets.Encode, Decode: secrets.Decode}, Registry: d.registry, Log: d.log,
 		Version: version.Info{
 			Major: "1", Minor: "36", GitVersion: kubernetesVersion + "+dhow", GitTreeState: "clean",
 			GoVersion: runtime.Version(), Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
@@ -152,7 +159,10 @@ func (d *daemon) extra() {
 	for path, h := range d.tokens.Handlers() {
 		d.server.Extra[path] = h
 	}
-	docs := openapi.New(d.registry, openapi.Options{Version: kubernetesVersion})
+	docs := openapi.New(d.registry, openapi.Options{
+		Version: kubernetesVersion,
+		Markers: func(name string) openapi.Marker { return openapi.Marker(apply.MarkerOf(name)) },
+	})
 	for _, path := range []string{"/openapi/v2", "/openapi/v3", "/openapi/v3/"} {
 		d.server.Extra[path] = docs
 	}

@@ -121,7 +121,7 @@ func (d *daemon) nodeRange() netip.Prefix { return netip.PrefixFrom(d.podRange()
 func (d *daemon) startControllers(context.Context) (string, error) {
 	d.parts = controllers.Controllers(controller.Deps{
 		Conn: d.conn, Caches: d.caches, Recorder: d.recorder("dhow-controllers"), Log: d.log,
-		RootCA: d.keys.CA.PEM, ClusterCIDRs: []netip.Prefix{d.podRange()},
+		RootCA: d.keys.CA.PEM, SignCSR: d.signCSR, ClusterCIDRs: []netip.Prefix{d.podRange()},
 	})
 	return "", nil
 }
