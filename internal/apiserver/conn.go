@@ -134,7 +134,10 @@ func (n *conn) Create(ctx context.Context, k *api.Kind, obj api.Object, o metav1
 		if err != nil {
 			return nil, err
 		}
-		return out.(api.Object), nil
+		if answer, ok := out.(api.Object); ok {
+			return answer, nil
+		}
+		return obj, nil // answered with a Status: success
 	}
 	e, err := n.s.create(c, obj)
 	if err != nil {

@@ -9,3 +9,17 @@ func (s *Server) connector(c *call) func(http.ResponseWriter, *http.Request, *Co
 	}
 	return s.Connect[c.kind.Resource+"/"+c.subresource]
 }
+
+// mayConnect: WebSockets come as GET, but running commands takes the right to create (KEP-4006, upstream since v1.35).
+func (s *Server) mayConnect(c *call) error {
+	if !s.allowed(c) {
+		return methodNotAllowed()
+	}
+	switch c.subresource {
+	case "exec", "attach", "portforward":
+		if c.verb == "get" {
+			return s.authorize(c.ctx, c.attributes("create"))
+		}
+	}
+	return nil
+}

@@ -139,8 +139,8 @@ func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, q url.Val
 		return
 	}
 	if h := s.connector(c); h != nil {
-		if !s.allowed(c) {
-			s.fail(w, r, methodNotAllowed())
+		if err := s.mayConnect(c); err != nil {
+			s.fail(w, r, err)
 			return
 		}
 		h(w, r, &Connection{c.user, c.kind, c.subresource, c.namespace, c.name, t.rest, s.cache})

@@ -3,6 +3,7 @@ package apiserver
 import (
 	"mime"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sort"
 	"strconv"
@@ -28,7 +29,7 @@ var plain = output{format: codec.JSON}
 
 // negotiate reads Accept. transforms says which as= are possible here.
 func negotiate(r *http.Request, q url.Values, transforms ...string) (output, error) {
-	o := output{pretty: isTrue(q, "pretty"), include: q.Get("includeObject"), gzip: strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")}
+	o := output{pretty: isTrue(q, "pretty"), include: q.Get("includeObject"), gzip: compress(r)}
 	accept := r.Header.Get("Accept")
 	switch accept {
 	case "", "*/*", codec.TypeJSON:
@@ -62,6 +63,15 @@ func negotiate(r *http.Request, q url.Values, transforms ...string) (output, err
 		Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
 		Message: "only the following media types are accepted: " + strings.Join([]string{codec.TypeJSON, codec.TypeYAML, codec.TypeProtobuf}, ", "),
 	}}
+}
+
+// compress: the client takes gzip and is far enough away for that to save time.
+func compress(r *http.Request) bool {
+	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		return false
+	}
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err != nil || !a.Addr().Unmap().IsLoopback()
 }
 
 func contains(list []string, s string) bool {

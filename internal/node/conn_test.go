@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -22,7 +23,8 @@ import (
 
 // memConn is as much of an API server as a node sees.
 type memConn struct {
-	reg *api.Registry
+	reg  *api.Registry
+	down atomic.Bool // updates are refused
 
 	mu       sync.Mutex
 	rev      int
@@ -163,6 +165,9 @@ func (m *memConn) Create(_ context.Context, k *api.Kind, obj api.Object, _ metav
 }
 
 func (m *memConn) Update(_ context.Context, k *api.Kind, obj api.Object, sub string, _ metav1.UpdateOptions) (api.Object, error) {
+	if m.down.Load() {
+		return nil, apierrors.NewServiceUnavailable("the API is away")
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old := m.objs[path(k, obj.GetNamespace(), obj.GetName())]

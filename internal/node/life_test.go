@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -118,6 +119,14 @@ func TestJobLikePodsEnd(t *testing.T) {
 	}
 	w.delete("good", 30)
 	w.gone("good")
+	for len(w.logDirs()) != 1 { // the bad one's stays
+		runtime.Gosched()
+	}
+}
+
+func (w *world) logDirs() []os.DirEntry {
+	l, _ := os.ReadDir(filepath.Join(w.dir, "logs"))
+	return l
 }
 
 func TestCrashLoopBacksOff(t *testing.T) {
@@ -327,6 +336,23 @@ func TestForcedDeletion(t *testing.T) {
 	}
 }
 
+func TestAPIAwayHoldsUpNoContainer(t *testing.T) {
+	w := newWorld(t)
+	events, err := w.eng.Events(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.conn.down.Store(true)
+	w.create(web("a"))
+	for ev := range events {
+		if ev.Type == engine.ContainerStarted {
+			break
+		}
+	}
+	w.conn.down.Store(false)
+	w.running("a")
+}
+
 func TestDeadline(t *testing.T) {
 	w := newWorld(t)
 	p := web("a")
@@ -340,8 +366,7 @@ func TestDeadline(t *testing.T) {
 
 func TestNodeObjectAndLease(t *testing.T) {
 	w := newWorld(t)
-	w.create(web("a"))
-	w.running("a")
+	<-w.node.self.ready
 	n, err := client.For[*corev1.Node](w.conn).Get(t.Context(), "", "n1")
 	if err != nil {
 		t.Fatal(err)

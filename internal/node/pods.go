@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -142,14 +143,20 @@ func finished(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
 
+// drop forgets a pod of which nothing is left but its logs, and those too.
 func (p *pods) drop(uid types.UID) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if e := p.workers[uid]; e != nil {
-		e.Close()
-		delete(p.workers, uid)
-		p.objects.Drop(uid)
-		p.users.free(uid)
+	e := p.workers[uid]
+	delete(p.workers, uid)
+	p.mu.Unlock()
+	if e == nil {
+		return
+	}
+	e.Close()
+	p.objects.Drop(uid)
+	p.users.free(uid)
+	if err := os.RemoveAll(p.n.LogDir(e.api)); err != nil {
+		p.n.log.Warn("logs of a former pod not removed; the next start tries again", "error", err)
 	}
 }
 

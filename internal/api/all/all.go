@@ -5,6 +5,7 @@ import (
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/api/admissionregistration"
 	"github.com/dhow-project/dhow/internal/api/apiextensions"
+	"github.com/dhow-project/dhow/internal/api/apiregistration"
 	"github.com/dhow-project/dhow/internal/api/apps"
 	"github.com/dhow-project/dhow/internal/api/authentication"
 	"github.com/dhow-project/dhow/internal/api/authorization"
@@ -92,5 +93,6 @@ func Kinds() []*api.Kind {
 		authorization.LocalSubjectAccessReview(),
 		authorization.SelfSubjectRulesReview(),
 		apiextensions.CustomResourceDefinition(),
+		apiregistration.APIService(),
 	}
 }

@@ -7,7 +7,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/dhow-project/dhow/internal/api"
 )
@@ -113,6 +116,20 @@ func TestDefaultTwice(t *testing.T) {
 		k.Default(again)
 		if d := cmp.Diff(o, again); d != "" {
 			t.Errorf("%s: %s", k.Resource, d)
+		}
+	}
+}
+
+func BenchmarkPod(b *testing.B) {
+	k := api.NewRegistry(Kinds()).Kind(schema.GroupKind{Kind: "Pod"})
+	in := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "default"}}
+	in.Spec.Containers = []corev1.Container{{Name: "web", Image: "nginx", Ports: []corev1.ContainerPort{{ContainerPort: 80}}}}
+	k.Default(in)
+	b.ReportAllocs()
+	for b.Loop() {
+		k.Default(in)
+		if errs := k.Validate(in); len(errs) > 0 {
+			b.Fatal(errs)
 		}
 	}
 }

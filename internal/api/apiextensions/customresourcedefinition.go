@@ -1,10 +1,7 @@
 package apiextensions
 
 import (
-	"time"
-
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/api/kit"
@@ -39,9 +36,7 @@ func CustomResourceDefinition() *api.Kind {
 		Subresources: []api.Subresource{
 			{Name: "status", Verbs: kit.ReadWrite, Prepare: halves.KeepSpecAndMeta},
 		},
-		Columns: []metav1.TableColumnDefinition{kit.NameColumn(), kit.Column("Created At", metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"])},
-		Cells: kit.Cells(func(o *apiextensionsv1.CustomResourceDefinition, _ time.Time) []any {
-			return []any{o.Name, o.CreationTimestamp.UTC().Format(time.RFC3339)}
-		}),
+		Columns: kit.CreatedAtColumns(),
+		Cells:   kit.CreatedAtCells,
 	}
 }

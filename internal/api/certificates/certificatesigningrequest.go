@@ -37,8 +37,8 @@ func CertificateSigningRequest() *api.Kind {
 			"spec.signerName": kit.To(func(o *certificatesv1.CertificateSigningRequest) string { return o.Spec.SignerName }),
 		},
 		Subresources: []api.Subresource{
-			halves.StatusSub(),
-			{Name: "approval", Verbs: kit.ReadWrite, Prepare: prepareApproval},
+			{Name: "status", Verbs: kit.ReadWrite, Prepare: prepareStatus, Validate: kit.ToBoth(validateStatus)},
+			{Name: "approval", Verbs: kit.ReadWrite, Prepare: prepareApproval, Validate: kit.ToBoth(validateApproval)},
 		},
 		Validate: kit.To(csrValidate),
 		ValidateUpdate: kit.ToBoth(func(o, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
@@ -47,15 +47,6 @@ func CertificateSigningRequest() *api.Kind {
 		Columns: csrColumns(),
 		Cells:   kit.Cells(csrCells),
 	}
-}
-
-// prepareApproval lets through nothing but conditions.
-func prepareApproval(obj, old api.Object) {
-	csr, was := obj.(*certificatesv1.CertificateSigningRequest), old.(*certificatesv1.CertificateSigningRequest)
-	csr.Spec = was.Spec
-	conditions := csr.Status.Conditions
-	csr.Status = was.Status
-	csr.Status.Conditions = conditions
 }
 
 func csrValidate(o *certificatesv1.CertificateSigningRequest) field.ErrorList {

@@ -30,6 +30,8 @@ func LimitRange() *api.Kind {
 		}),
 		Validate:       kit.To(limitRangeValidate),
 		CreateOnUpdate: true,
+		Columns:        kit.CreatedAtColumns(),
+		Cells:          kit.CreatedAtCells,
 	}
 }
 

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"maps"
 	"strconv"
 	"time"
 
@@ -69,10 +70,10 @@ func rcDefault(o *corev1.ReplicationController) {
 	poddefault.Spec(&t.Spec)
 	if t.Labels != nil {
 		if len(o.Spec.Selector) == 0 {
-			o.Spec.Selector = t.Labels
+			o.Spec.Selector = maps.Clone(t.Labels)
 		}
 		if len(o.Labels) == 0 {
-			o.Labels = t.Labels
+			o.Labels = maps.Clone(t.Labels)
 		}
 	}
 }

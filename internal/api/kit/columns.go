@@ -102,3 +102,14 @@ func Images(containers []corev1.Container) (names, images string) {
 	}
 	return strings.Join(n, ","), strings.Join(i, ",")
 }
+
+// CreatedAtColumns are those of the kinds that no table was ever designed for: Name and Created At.
+func CreatedAtColumns() []metav1.TableColumnDefinition {
+	return []metav1.TableColumnDefinition{NameColumn(), {
+		Name: "Created At", Type: "date", Description: metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"]}}
+}
+
+// CreatedAtCells fill CreatedAtColumns.
+func CreatedAtCells(o api.Object, _ time.Time) []any {
+	return []any{o.GetName(), o.GetCreationTimestamp().UTC().Format(time.RFC3339)}
+}

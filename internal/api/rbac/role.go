@@ -1,11 +1,8 @@
 package rbac
 
 import (
-	"time"
-
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/validation/path"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/dhow-project/dhow/internal/api"
@@ -24,9 +21,7 @@ func Role() *api.Kind {
 			errs := rules(o.Rules, true)
 			return errs
 		}),
-		Columns: []metav1.TableColumnDefinition{kit.NameColumn(), kit.Column("Created At", metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"])},
-		Cells: kit.Cells(func(o *rbacv1.Role, _ time.Time) []any {
-			return []any{o.Name, o.CreationTimestamp.UTC().Format(time.RFC3339)}
-		}),
+		Columns: kit.CreatedAtColumns(),
+		Cells:   kit.CreatedAtCells,
 	}
 }

@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/dhow-project/dhow/internal/api"
-	"github.com/dhow-project/dhow/internal/apiserver/codec"
 )
 
 // Tracker is safe for concurrent use.
@@ -92,11 +91,16 @@ func (t *Tracker) Update(k *api.Kind, version int, subresource string, old, obj 
 	if old == nil {
 		old = k.Hub().New()
 	}
-	out := m.UpdateNoErrors(codec.Shallow(old), obj, manager)
-	if res, ok := out.(api.Object); ok && res != obj {
-		obj.SetManagedFields(res.GetManagedFields())
+	return t.update(m, old, obj, manager)
+}
+
+// update is Update of one manager.
+func (t *Tracker) update(m *managedfields.FieldManager, old, obj api.Object, manager string) error {
+	before, after := prune(old, obj)
+	if out, ok := m.UpdateNoErrors(before, after, manager).(api.Object); ok {
+		after = out
 	}
-	obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	obj.SetManagedFields(after.GetManagedFields())
 	return nil
 }
 

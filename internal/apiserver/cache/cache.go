@@ -136,6 +136,12 @@ func (c *Cache) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if fault.Is(err, fault.Gone) {
+			c.log.Warn("fell behind the store: reading everything again", "err", err)
+			if err = c.resync(ctx); err == nil {
+				continue
+			}
+		}
 		if !fault.Is(err, fault.Unavailable) {
 			return fmt.Errorf("follow the store: %w", err)
 		}
@@ -158,7 +164,7 @@ func (c *Cache) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := c.apply(evs); err != nil {
+		if err := c.apply(evs, evs[len(evs)-1].Entry.Revision); err != nil {
 			return err
 		}
 	}
@@ -170,7 +176,7 @@ type change struct {
 }
 
 // apply publishes a batch: trees and history at once, then hooks, then everybody who waits for it.
-func (c *Cache) apply(evs []store.Event) error {
+func (c *Cache) apply(evs []store.Event, last int64) error {
 	objs := make([]api.Object, len(evs))
 	pend := make([]*Pending, len(evs))
 	for i, ev := range evs {
@@ -186,7 +192,6 @@ func (c *Cache) apply(evs []store.Event) error {
 			return fmt.Errorf("decode %s: %w", ev.Entry.Key, err)
 		}
 	}
-	last := evs[len(evs)-1].Entry.Revision
 	changes := make([]change, 0, len(evs))
 	c.mu.Lock()
 	for i, ev := range evs {

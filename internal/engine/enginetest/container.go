@@ -200,7 +200,7 @@ func logs(v *env) {
 func reopenLog(v *env) {
 	ch := v.events()
 	path := filepath.Join(v.dir, "c.log")
-	id := v.run(v.sandbox(), "c", "sleep 0.3; echo after")
+	id := v.run(v.sandbox(), "c", "sleep 1; echo after")
 	v.must(os.Rename(path, path+".1"))
 	v.must(v.ReopenLog(v.ctx, id))
 	v.exited(ch, id)
@@ -210,7 +210,7 @@ func reopenLog(v *env) {
 }
 
 func attach(v *env) {
-	id := v.run(v.sandbox(), "c", "sleep 0.3; exit 0")
+	id := v.run(v.sandbox(), "c", "sleep 1; exit 0")
 	v.must(v.Attach(v.ctx, id, engine.Streams{Stdout: &bytes.Buffer{}})) // returns at its end
 	if c := v.state(id); c.State != engine.ContainerExited {
 		v.Errorf("attach ended while it is %s", c.State)

@@ -8,6 +8,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/linux/seccomp"
 	"github.com/dhow-project/dhow/internal/oci/spec"
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
@@ -31,7 +32,7 @@ func seccompProfile(s engine.Security) (*specs.LinuxSeccomp, error) {
 	case s.Privileged && s.Seccomp == "", s.Seccomp == "unconfined":
 		return nil, nil
 	case s.Seccomp == "", s.Seccomp == "runtime/default":
-		return nil, nil
+		return seccomp.Default(s.AddCapabilities), nil
 	case local:
 		raw, err := os.ReadFile(path)
 		if err != nil {

@@ -23,7 +23,6 @@ type Deps struct {
 	API     API
 	Events  Recorder
 	Host    func() status.Host
-	LogDir  func(*corev1.Pod) string // of a pod's container logs
 	// Own tells whose events a sandbox's are; a nil worker ends that.
 	Own func(sandbox string, w *Worker)
 	Log *slog.Logger
@@ -41,7 +40,7 @@ type Images interface {
 
 // Volumes makes and removes what containers mount.
 type Volumes interface {
-	// Prepare makes every volume of the pod. changed is called when one that could not be made may be possible now.
+	// Prepare makes every volume of the pod, again after an error.
 	Prepare(ctx context.Context, pod *corev1.Pod) error
 	// Update rewrites what depends on the pod's own metadata.
 	Update(pod *corev1.Pod)
@@ -125,8 +124,7 @@ type Failure struct {
 	Reason, Message string
 	// Event is the event's reason when it differs from "Failed".
 	Event string
-	// Final: trying again without a change is useless, but upstream tries; the back-off applies.
-	Err error
+	Err   error
 }
 
 func (f *Failure) Error() string { return f.Reason + ": " + f.Message }

@@ -111,7 +111,7 @@ func (o *writer) write(base *corev1.Pod, want *corev1.PodStatus) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.written = &merged
+	o.written, o.delay = &merged, 0
 	if newer(stored, o.base) {
 		o.base = stored
 	}

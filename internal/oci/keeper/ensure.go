@@ -48,10 +48,16 @@ func Ensure(ctx context.Context, cfg Config) (*Client, error) {
 	if err == nil {
 		return c, c.upgrade(ctx, program, hash)
 	}
-	if err := c.launch(ctx, program, hash); err != nil {
-		return nil, fmt.Errorf("start keeper of %s: %w", cfg.Dir, err)
+	// A keeper that is dying holds its lock a moment longer than its socket.
+	for range 50 {
+		if err := c.launch(ctx, program, hash); err != nil {
+			return nil, fmt.Errorf("start keeper of %s: %w", cfg.Dir, err)
+		}
+		if _, err = c.hello(ctx); !fault.Is(err, fault.Unavailable) {
+			break
+		}
 	}
-	if _, err := c.hello(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return c, nil
