@@ -136,6 +136,7 @@ func (e *Engine) Purge(ctx context.Context) error {
 	for _, s := range e.allSandboxes() {
 		errs = append(errs, e.RemoveSandbox(ctx, s.record.ID))
 	}
+	e.group.Stop() // nobody is to be told that the keeper goes
 	errs = append(errs, e.keeper.Shutdown(ctx), e.network.Purge(ctx), cgroup.Remove(e.cgroup("")))
 	return errors.Join(append(errs, e.Close())...)
 }
