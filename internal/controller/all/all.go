@@ -20,6 +20,7 @@ import (
 	"github.com/dhow-project/dhow/internal/controller/replicaset"
 	"github.com/dhow-project/dhow/internal/controller/rootca"
 	"github.com/dhow-project/dhow/internal/controller/serviceaccount"
+	"github.com/dhow-project/dhow/internal/controller/statefulset"
 	"github.com/dhow-project/dhow/internal/controller/ttl"
 	"github.com/dhow-project/dhow/internal/x/run"
 )
@@ -35,6 +36,7 @@ func Controllers(d controller.Deps) []controller.Part {
 		replicaset.NewForReplicationControllers(d),
 		deployment.New(d),
 		daemonset.New(d),
+		statefulset.New(d),
 		endpoints.New(d),
 		job.New(d),
 		nodelife.New(d),
