@@ -39,7 +39,7 @@ func Connectors(cfg Config) map[string]apiserver.Connector {
 		"pods/exec":        cfg.connect(execTarget("exec")),
 		"pods/attach":      cfg.connect(execTarget("attach")),
 		"pods/portforward": cfg.connect(portforwardTarget),
-		"pods/log":         cfg.connect(logTarget),
+		"pods/log":         cfg.connectLog,
 		"pods/proxy":       cfg.connect(podTarget),
 		"services/proxy":   cfg.connect(serviceTarget),
 		"nodes/proxy":      cfg.connect(nodeTarget),
