@@ -219,24 +219,31 @@ func isUnspecified(host string) bool {
 }
 
 func (d *daemon) listenAt(addr string) error {
+	l, err := listenTCP(addr, "--listen")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: d.server.Handler(), TLSConfig: pki.ServerConfig(d.serving, d.keys.CA.Pool())}
+	d.serve("listen on "+addr, server, func() error { return server.ServeTLS(l, "", "") })
+	return nil
+}
+
+func listenTCP(addr, flag string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fault.New(fault.Exists, "listen on %s: %w: stop what uses the port, or choose another one with --listen", addr, err)
+		return nil, fault.New(fault.Exists, "listen on %s: %w: stop what uses the port, or choose another one with %s", addr, err, flag)
 	}
-	server := &http.Server{
-		Handler:           d.server.Handler(),
-		TLSConfig:         pki.ServerConfig(d.serving, d.keys.CA.Pool()),
-		ReadHeaderTimeout: 30 * time.Second,
-		IdleTimeout:       3 * time.Minute,
-		ErrorLog:          quiet(d.log),
-	}
-	d.live("listen on "+addr, func(ctx context.Context) error {
-		stop := context.AfterFunc(ctx, func() { server.Close() })
-		defer stop()
-		if err := server.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+	return l, nil
+}
+
+// serve lets an HTTP server live.
+func (d *daemon) serve(name string, server *http.Server, run func() error) {
+	server.ReadHeaderTimeout, server.IdleTimeout, server.ErrorLog = 30*time.Second, 3*time.Minute, quiet(d.log)
+	d.live(name, func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, func() { server.Close() })()
+		if err := run(); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	})
-	return nil
 }
