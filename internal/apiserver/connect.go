@@ -11,8 +11,9 @@ func (s *Server) connector(c *call) func(http.ResponseWriter, *http.Request, *Co
 }
 
 // mayConnect: WebSockets come as GET, but running commands takes the right to create (KEP-4006, upstream since v1.35).
-func (s *Server) mayConnect(c *call) error {
-	if !s.allowed(c) {
+// What is proxied answers OPTIONS itself.
+func (s *Server) mayConnect(c *call, method string) error {
+	if !s.allowed(c) && !(c.subresource == "proxy" && method == http.MethodOptions) {
 		return methodNotAllowed()
 	}
 	switch c.subresource {

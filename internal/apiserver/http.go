@@ -130,16 +130,12 @@ func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, q url.Val
 		}
 		c.namespace = ""
 	}
-	if c.verb == "" {
-		s.fail(w, r, methodNotAllowed())
-		return
-	}
 	if c.verb == "watch" {
 		s.serveWatch(w, r, q, c)
 		return
 	}
 	if h := s.connector(c); h != nil {
-		if err := s.mayConnect(c); err != nil {
+		if err := s.mayConnect(c, r.Method); err != nil {
 			s.fail(w, r, err)
 			return
 		}

@@ -42,6 +42,9 @@ func (s *Server) validateCreate(w *writing) error {
 	for _, msg := range path.IsValidPathSegmentName(obj.GetName()) {
 		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), obj.GetName(), msg))
 	}
+	if k.ValidateCreate != nil {
+		errs = append(errs, k.ValidateCreate(obj)...)
+	}
 	if k.Validate != nil {
 		errs = append(errs, k.Validate(obj)...)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -62,10 +63,28 @@ func (a *app) foreign(args []string) (int, bool) {
 	if filepath.Base(os.Args[0]) == "kubectl" {
 		return a.host.Kubectl(args), true
 	}
-	if len(args) > 0 && args[0] == "kubectl" {
-		return a.kubectl(args[1:]), true
+	if rest := a.leading(args); len(rest) > 0 && rest[0] == "kubectl" {
+		return a.kubectl(rest[1:]), true
 	}
 	return 0, false
+}
+
+// leading reads the flags that say which cluster, as far as they stand in front, and gives the rest.
+func (a *app) leading(args []string) []string {
+	a.flags.Name, a.flags.DataDir = os.Getenv("DHOW_NAME"), os.Getenv("DHOW_DATA_DIR")
+	targets := map[string]*string{"--name": &a.flags.Name, "--data-dir": &a.flags.DataDir, "--config": &a.file}
+	for len(args) > 0 {
+		flag, value, joined := strings.Cut(args[0], "=")
+		target := targets[flag]
+		if target == nil || !joined && len(args) < 2 {
+			break
+		}
+		if !joined {
+			value, args = args[1], args[1:]
+		}
+		*target, args = value, args[1:]
+	}
+	return args
 }
 
 func (a *app) root() *cobra.Command {

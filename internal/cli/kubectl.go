@@ -4,15 +4,13 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-
-	"github.com/dhow-project/dhow/internal/config"
 )
 
 // kubectl runs the real kubectl against this cluster, unless the user points it elsewhere. The cluster's own
 // flags are understood in front: dhow kubectl --name test get pods is kubectl's business, dhow --name test kubectl ours.
 func (a *app) kubectl(args []string) int {
 	if os.Getenv("KUBECONFIG") == "" && !pointsElsewhere(args) {
-		if c, err := (config.Config{}).Complete(); err == nil {
+		if c, err := a.config(); err == nil {
 			if path := c.Places().Kubeconfig(); readable(path) {
 				args = append([]string{"--kubeconfig", path}, args...)
 			}

@@ -95,6 +95,7 @@ func (r *report) engine(ctx context.Context, e socket.Backend) {
 			r.Problems = append(r.Problems, what+": "+reason)
 		}
 	}
+	r.Problems = append(r.Problems, info.Warnings...)
 	if images, err := e.ImageUsage(ctx); err == nil {
 		r.Disk = int64(images.Bytes)
 	}

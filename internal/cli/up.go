@@ -58,6 +58,7 @@ func (a *app) up() *cobra.Command {
 	f.StringVar(&a.flags.PodCIDR, "pod-cidr", "", "network of the pods (default 10.42.0.0/16, or the next free one)")
 	f.StringVar(&a.flags.ServiceCIDR, "service-cidr", "", "network of the services (default 10.43.0.0/16, or the next free one)")
 	f.StringVar(&a.flags.NodeName, "node-name", "", "name of this node (default: the host's)")
+	f.StringVar(&a.flags.Registry, "registry", "", "serve this node's images at ADDRESS:PORT to docker, podman and others; without authentication, so keep it on 127.0.0.1")
 	f.StringVar(&a.flags.LogLevel, "log-level", "", "debug, info, warn or error (default info)")
 	return cmd
 }

@@ -35,6 +35,9 @@ type Config struct {
 	NodeName    string     `json:"nodeName,omitempty"`    // the host's name, lower case
 	MaxPods     int        `json:"maxPods,omitempty"`
 	Registries  Registries `json:"registries,omitempty"`
+	// Registry is where this node's images are served over the OCI distribution API, without authentication: "127.0.0.1:5000".
+	// Empty: nowhere.
+	Registry string `json:"registry,omitempty"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `json:"logLevel,omitempty"`
 }
@@ -73,6 +76,7 @@ func (c Config) Merge(base Config) Config {
 	pick(&c.ServiceCIDR, base.ServiceCIDR)
 	pick(&c.NodeName, base.NodeName)
 	pick(&c.LogLevel, base.LogLevel)
+	pick(&c.Registry, base.Registry)
 	if c.MaxPods == 0 {
 		c.MaxPods = base.MaxPods
 	}
@@ -106,13 +110,9 @@ func (c Config) Complete() (Config, error) {
 		return c, err
 	}
 	c.DataDir = abs
-	if c.Listen != "" {
-		host, _, err := net.SplitHostPort(c.Listen)
-		if err == nil && host != "" {
-			_, err = netip.ParseAddr(host)
-		}
-		if err != nil {
-			return c, fault.New(fault.Invalid, "listen address %q: use ADDRESS:PORT, such as 127.0.0.1:6443 or 0.0.0.0:6443", c.Listen)
+	for what, addr := range map[string]string{"listen": c.Listen, "registry": c.Registry} {
+		if err := checkAddress(addr); err != nil {
+			return c, fault.New(fault.Invalid, "%s address %q: use ADDRESS:PORT, such as 127.0.0.1:6443 or 0.0.0.0:6443", what, addr)
 		}
 	}
 	for _, cidr := range []string{c.PodCIDR, c.ServiceCIDR} {
@@ -124,6 +124,17 @@ func (c Config) Complete() (Config, error) {
 		}
 	}
 	return c, nil
+}
+
+func checkAddress(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err == nil && host != "" {
+		_, err = netip.ParseAddr(host)
+	}
+	return err
 }
 
 // Saved reads what earlier starts decided for the cluster in a data directory; zero when there is none.

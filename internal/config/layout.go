@@ -19,19 +19,20 @@ func (c Config) Places() Layout {
 	return Layout{Data: c.DataDir, Run: filepath.Join("/run/dhow", c.Name)}
 }
 
-func (l Layout) Settings() string   { return filepath.Join(l.Data, "cluster.yaml") }
-func (l Layout) Store() string      { return filepath.Join(l.Data, "store", "store.db") }
-func (l Layout) PKI() string        { return filepath.Join(l.Data, "pki") }
-func (l Layout) Engine() string     { return filepath.Join(l.Data, "engine") }
-func (l Layout) Node() string       { return filepath.Join(l.Data, "node") }
-func (l Layout) Logs() string       { return filepath.Join(l.Data, "logs") }
-func (l Layout) DaemonLog() string  { return filepath.Join(l.Data, "dhow.log") }
-func (l Layout) Kubeconfig() string { return filepath.Join(l.Data, "kubeconfig") }
-func (l Layout) Volumes() string    { return filepath.Join(l.Data, "volumes") }
-func (l Layout) Socket() string     { return filepath.Join(l.Run, "engine.sock") }
-func (l Layout) Network() string    { return filepath.Join(l.Run, "network") }
-func (l Layout) Lock() string       { return filepath.Join(l.Run, "lock") }
-func (l Layout) Running() string    { return filepath.Join(l.Run, "daemon.json") }
+func (l Layout) Settings() string      { return filepath.Join(l.Data, "cluster.yaml") }
+func (l Layout) Store() string         { return filepath.Join(l.Data, "store", "store.db") }
+func (l Layout) PKI() string           { return filepath.Join(l.Data, "pki") }
+func (l Layout) Engine() string        { return filepath.Join(l.Data, "engine") }
+func (l Layout) EncryptionKey() string { return filepath.Join(l.Data, "encryption.key") }
+func (l Layout) Node() string          { return filepath.Join(l.Data, "node") }
+func (l Layout) Logs() string          { return filepath.Join(l.Data, "logs") }
+func (l Layout) DaemonLog() string     { return filepath.Join(l.Data, "dhow.log") }
+func (l Layout) Kubeconfig() string    { return filepath.Join(l.Data, "kubeconfig") }
+func (l Layout) Volumes() string       { return filepath.Join(l.Data, "volumes") }
+func (l Layout) Socket() string        { return filepath.Join(l.Run, "engine.sock") }
+func (l Layout) Network() string       { return filepath.Join(l.Run, "network") }
+func (l Layout) Lock() string          { return filepath.Join(l.Run, "lock") }
+func (l Layout) Running() string       { return filepath.Join(l.Run, "daemon.json") }
 
 // Running is what a daemon says about itself while it runs.
 type Running struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/dhow-project/dhow/internal/config"
 	"github.com/dhow-project/dhow/internal/engine/socket"
+	"github.com/dhow-project/dhow/internal/image/registry"
 	"github.com/dhow-project/dhow/internal/pki"
 	"github.com/dhow-project/dhow/internal/x/atomicfile"
 
@@ -64,6 +66,20 @@ func (d *daemon) greeting() string {
 func (d *daemon) serveEngine(context.Context) (string, error) {
 	d.live("engine socket", func(ctx context.Context) error { return socket.Serve(ctx, d.layout.Socket(), d.engine, d.log) })
 	return "", nil
+}
+
+// serveRegistry offers the node's images to other tools, where the user asked for it.
+func (d *daemon) serveRegistry(context.Context) (string, error) {
+	if d.config.Registry == "" {
+		return "", nil
+	}
+	l, err := listenTCP(d.config.Registry, "--registry")
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{Handler: registry.Handler(d.engine.Images(), registry.Options{})}
+	d.serve("registry", server, func() error { return server.Serve(l) })
+	return d.config.Registry, nil
 }
 
 // announce tells others on this machine who runs here.

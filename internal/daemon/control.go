@@ -19,8 +19,11 @@ import (
 	"github.com/dhow-project/dhow/internal/api/all"
 	"github.com/dhow-project/dhow/internal/apiserver"
 	"github.com/dhow-project/dhow/internal/apiserver/admission"
+	"github.com/dhow-project/dhow/internal/apiserver/apply"
+	"github.com/dhow-project/dhow/internal/apiserver/atrest"
 	"github.com/dhow-project/dhow/internal/apiserver/authn"
 	"github.com/dhow-project/dhow/internal/apiserver/authz"
+	"github.com/dhow-project/dhow/internal/apiserver/cache"
 	"github.com/dhow-project/dhow/internal/apiserver/openapi"
 	"github.com/dhow-project/dhow/internal/apiserver/proxy"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
@@ -93,8 +96,12 @@ func (d *daemon) openStore(context.Context) (string, error) {
 // so it is plugged in between New and Start.
 func (d *daemon) startServer(ctx context.Context) (string, error) {
 	d.registry = api.NewRegistry(all.Kinds())
+	secrets, err := atrest.Ensure(d.layout.EncryptionKey())
+	if err != nil {
+		return "", err
+	}
 	s, err := apiserver.New(apiserver.Config{
-		Store: d.store, Registry: d.registry, Log: d.log,
+		Store: d.store, Transform: cache.Transform{Encode: secrets.Encode, Decode: secrets.Decode}, Registry: d.registry, Log: d.log,
 		Version: version.Info{
 			Major: "1", Minor: "36", GitVersion: kubernetesVersion + "+dhow", GitTreeState: "clean",
 			GoVersion: runtime.Version(), Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
@@ -152,7 +159,10 @@ func (d *daemon) extra() {
 	for path, h := range d.tokens.Handlers() {
 		d.server.Extra[path] = h
 	}
-	docs := openapi.New(d.registry, openapi.Options{Version: kubernetesVersion})
+	docs := openapi.New(d.registry, openapi.Options{
+		Version: kubernetesVersion,
+		Markers: func(name string) openapi.Marker { return openapi.Marker(apply.MarkerOf(name)) },
+	})
 	for _, path := range []string{"/openapi/v2", "/openapi/v3", "/openapi/v3/"} {
 		d.server.Extra[path] = docs
 	}
@@ -209,24 +219,31 @@ func isUnspecified(host string) bool {
 }
 
 func (d *daemon) listenAt(addr string) error {
+	l, err := listenTCP(addr, "--listen")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: d.server.Handler(), TLSConfig: pki.ServerConfig(d.serving, d.keys.CA.Pool())}
+	d.serve("listen on "+addr, server, func() error { return server.ServeTLS(l, "", "") })
+	return nil
+}
+
+func listenTCP(addr, flag string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fault.New(fault.Exists, "listen on %s: %w: stop what uses the port, or choose another one with --listen", addr, err)
+		return nil, fault.New(fault.Exists, "listen on %s: %w: stop what uses the port, or choose another one with %s", addr, err, flag)
 	}
-	server := &http.Server{
-		Handler:           d.server.Handler(),
-		TLSConfig:         pki.ServerConfig(d.serving, d.keys.CA.Pool()),
-		ReadHeaderTimeout: 30 * time.Second,
-		IdleTimeout:       3 * time.Minute,
-		ErrorLog:          quiet(d.log),
-	}
-	d.live("listen on "+addr, func(ctx context.Context) error {
-		stop := context.AfterFunc(ctx, func() { server.Close() })
-		defer stop()
-		if err := server.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+	return l, nil
+}
+
+// serve lets an HTTP server live.
+func (d *daemon) serve(name string, server *http.Server, run func() error) {
+	server.ReadHeaderTimeout, server.IdleTimeout, server.ErrorLog = 30*time.Second, 3*time.Minute, quiet(d.log)
+	d.live(name, func(ctx context.Context) error {
+		defer context.AfterFunc(ctx, func() { server.Close() })()
+		if err := run(); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	})
-	return nil
 }

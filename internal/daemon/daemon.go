@@ -13,6 +13,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+
 	"github.com/dhow-project/dhow/internal/config"
 	"github.com/dhow-project/dhow/internal/x/run"
 )
@@ -98,5 +101,25 @@ func newLog(level string) *slog.Logger {
 	if l.UnmarshalText([]byte(level)) != nil {
 		l = slog.LevelInfo
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l}))
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l}))
+	// Libraries of the ecosystem report what is routine to us (a client that went away) as errors.
+	klog.SetLogger(logr.FromSlogHandler(quieter{log.Handler()}))
+	return log
 }
+
+// quieter passes everything on as debugging.
+type quieter struct{ slog.Handler }
+
+func (q quieter) Enabled(ctx context.Context, _ slog.Level) bool {
+	return q.Handler.Enabled(ctx, slog.LevelDebug)
+}
+
+func (q quieter) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = slog.LevelDebug
+	return q.Handler.Handle(ctx, r)
+}
+
+func (q quieter) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return quieter{q.Handler.WithAttrs(attrs)}
+}
+func (q quieter) WithGroup(name string) slog.Handler { return quieter{q.Handler.WithGroup(name)} }

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -19,16 +18,6 @@ func (d *daemon) nodeTransport() http.RoundTripper {
 		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return d.pipes.dial(ctx) },
 		MaxIdleConns:   16, IdleConnTimeout: time.Minute,
 	}
-}
-
-// serveKubelet answers what nodeTransport brings.
-func (d *daemon) serveKubelet(ctx context.Context) error {
-	server := &http.Server{Handler: d.kubelet, ErrorLog: quiet(d.log), ReadHeaderTimeout: 30 * time.Second}
-	defer context.AfterFunc(ctx, func() { server.Close() })()
-	if err := server.Serve(d.pipes); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
 }
 
 // pipeListener is a net.Listener whose connections stay in this process.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
@@ -121,7 +122,7 @@ func (d *daemon) nodeRange() netip.Prefix { return netip.PrefixFrom(d.podRange()
 func (d *daemon) startControllers(context.Context) (string, error) {
 	d.parts = controllers.Controllers(controller.Deps{
 		Conn: d.conn, Caches: d.caches, Recorder: d.recorder("dhow-controllers"), Log: d.log,
-		RootCA: d.keys.CA.PEM, ClusterCIDRs: []netip.Prefix{d.podRange()},
+		RootCA: d.keys.CA.PEM, SignCSR: d.signCSR, ClusterCIDRs: []netip.Prefix{d.podRange()},
 	})
 	return "", nil
 }
@@ -147,8 +148,9 @@ func (d *daemon) startNode(context.Context) (string, error) {
 		Engine: d.engine, Conn: d.conn, DNS: node.DNS{ClusterIP: d.dnsIP().String(), Domain: clusterDomain},
 		MaxPods: int64(d.config.MaxPods), Version: Version, Log: d.log,
 	})
-	d.kubelet = n.Handler()
-	d.runs = append(d.runs, life{"node", n.Run}, life{"kubelet API", d.serveKubelet})
+	d.runs = append(d.runs, life{"node", n.Run})
+	api := &http.Server{Handler: n.Handler()}
+	d.serve("kubelet API", api, func() error { return api.Serve(d.pipes) })
 	return "", nil
 }
 

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"log/slog"
-	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,7 +35,6 @@ type daemon struct {
 	conn     client.Conn // as system:masters
 	caches   *client.Caches
 	engine   *local.Engine
-	kubelet  http.Handler
 	pipes    *pipeListener
 
 	parts       []controller.Part
@@ -62,6 +60,7 @@ func parts() []part {
 		{"node", false, (*daemon).startNode},
 		{"controllers, scheduler, node", true, (*daemon).runCaches},
 		{"engine socket", false, (*daemon).serveEngine},
+		{"registry", false, (*daemon).serveRegistry},
 		{"kubeconfig", true, (*daemon).writeKubeconfig},
 		{"node ready", true, (*daemon).waitReady},
 		{"status file", false, (*daemon).announce},

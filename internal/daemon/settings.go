@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,7 +38,7 @@ func settle(c config.Config) (config.Config, error) {
 		return c, err
 	}
 	if c.Listen == "" {
-		if c.Listen, err = chooseListen(); err != nil {
+		if c.Listen, err = chooseListen(others(c.DataDir)); err != nil {
 			return c, err
 		}
 	}
@@ -131,15 +132,7 @@ func usedNetworks(dataDir string) ([]netip.Prefix, error) {
 			used = append(used, p)
 		}
 	}
-	others, err := filepath.Glob(filepath.Join(filepath.Dir(dataDir), "*", filepath.Base(config.Layout{}.Settings())))
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range others {
-		other, err := config.Read(path)
-		if err != nil || filepath.Dir(path) == dataDir {
-			continue
-		}
+	for _, other := range others(dataDir) {
 		for _, cidr := range []string{other.PodCIDR, other.ServiceCIDR} {
 			if p, err := netip.ParsePrefix(cidr); err == nil {
 				used = append(used, p)
@@ -149,10 +142,24 @@ func usedNetworks(dataDir string) ([]netip.Prefix, error) {
 	return used, nil
 }
 
-// chooseListen takes the first free port from 6443 on.
-func chooseListen() (string, error) {
+// others are the settings of the clusters that keep their data beside ours, whether they run or not.
+func others(dataDir string) (out []config.Config) {
+	paths, _ := filepath.Glob(filepath.Join(filepath.Dir(dataDir), "*", filepath.Base(config.Layout{}.Settings())))
+	for _, path := range paths {
+		if c, err := config.Read(path); err == nil && filepath.Dir(path) != dataDir {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// chooseListen takes the first port from 6443 on that is free and no other cluster's.
+func chooseListen(others []config.Config) (string, error) {
 	for port := 6443; port < 6543; port++ {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		if slices.ContainsFunc(others, func(c config.Config) bool { return strings.HasSuffix(c.Listen, ":"+strconv.Itoa(port)) }) {
+			continue
+		}
 		l, err := net.Listen("tcp", addr)
 		if err == nil {
 			l.Close()

@@ -35,6 +35,8 @@ type Info struct {
 	Name, Version   string
 	NotReady        string
 	NetworkNotReady string
+	// Warnings are about this host: what works less well than it could, and what to do about it.
+	Warnings []string
 	// Runtimes that Sandbox.Runtime may name; "" is always there.
 	Runtimes []string
 	// CgroupV2 tells which cgroup version containers are limited by.

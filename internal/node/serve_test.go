@@ -40,6 +40,15 @@ func TestKubectlsStreams(t *testing.T) {
 		b, _ := io.ReadAll(res.Body)
 		return res.StatusCode, string(b)
 	}
+	res, err := http.Get(srv.URL + "/containerLogs/default/a/talker?follow=true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	followed := make([]byte, len("one\ntwo\n"))
+	if _, err := io.ReadFull(res.Body, followed); err != nil || string(followed) != "one\ntwo\n" {
+		t.Errorf("follow: %q %v", followed, err)
+	}
+	res.Body.Close()
 	if code, body := get("/containerLogs/default/a/talker?tailLines=1"); code != 200 || body != "two\n" {
 		t.Errorf("logs: %d %q", code, body)
 	}

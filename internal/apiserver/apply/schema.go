@@ -19,30 +19,35 @@ import (
 //go:embed markers.txt
 var markersText string
 
-// marker is what the source of the API types says about one type or field, beyond its Go type.
-type marker struct {
-	list, mapping string // atomic, set, map; atomic, granular
-	keys          []string
-	def           any
+// Marker is what the source of the API types says about one type or field, beyond its Go type.
+type Marker struct {
+	List    string   // +listType: atomic, set, map
+	Keys    []string // +listMapKey
+	Map     string   // +mapType, +structType: atomic, granular
+	Default any      // +default
 }
 
+// MarkerOf finds what is said about a type ("k8s.io/api/core/v1.PodSpec") or a field of one
+// ("k8s.io/api/core/v1.PodSpec.Containers"); it is zero when nothing is.
+func MarkerOf(name string) Marker { return markers()[name] }
+
 // markers by "package.Type" and "package.Type.Field".
-var markers = sync.OnceValue(func() map[string]marker {
-	out := map[string]marker{}
+var markers = sync.OnceValue(func() map[string]Marker {
+	out := map[string]Marker{}
 	for line := range strings.Lines(markersText) {
 		name, words, _ := strings.Cut(strings.TrimSpace(line), " ")
-		var m marker
+		var m Marker
 		for _, w := range strings.Fields(words) {
 			k, v, _ := strings.Cut(w, "=")
 			switch k {
 			case "list":
-				m.list = v
+				m.List = v
 			case "map":
-				m.mapping = v
+				m.Map = v
 			case "key":
-				m.keys = append(m.keys, v)
+				m.Keys = append(m.Keys, v)
 			case "default":
-				_ = json.Unmarshal([]byte(v), &m.def) // ref(...) defaults are not values
+				_ = json.Unmarshal([]byte(v), &m.Default) // ref(...) defaults are not values
 			}
 		}
 		out[name] = m
@@ -71,7 +76,7 @@ var special = map[reflect.Type]string{
 func parserFor(t reflect.Type) typed.ParseableType {
 	b := &builder{named: map[string]bool{}}
 	b.add(untypedAtomic, atomicAtom())
-	ref := b.ref(t, marker{})
+	ref := b.ref(t, Marker{})
 	return typed.ParseableType{TypeRef: ref, Schema: &schema.Schema{Types: b.types}}
 }
 
@@ -100,7 +105,7 @@ func scalarRef(s schema.Scalar) schema.TypeRef {
 }
 
 // ref is the schema of a value of type t at a place with marker m.
-func (b *builder) ref(t reflect.Type, m marker) schema.TypeRef {
+func (b *builder) ref(t reflect.Type, m Marker) schema.TypeRef {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -119,7 +124,7 @@ func (b *builder) ref(t reflect.Type, m marker) schema.TypeRef {
 		return schema.TypeRef{Inlined: schema.Atom{List: b.list(t, m)}}
 	case reflect.Map:
 		return schema.TypeRef{Inlined: schema.Atom{Map: &schema.Map{
-			ElementType: b.ref(t.Elem(), marker{}), ElementRelationship: relation(m.mapping),
+			ElementType: b.ref(t.Elem(), Marker{}), ElementRelationship: relation(m.Map),
 		}}}
 	case reflect.Struct:
 		return b.structRef(t, m)
@@ -143,18 +148,18 @@ func relation(mapping string) schema.ElementRelationship {
 	return schema.Separable
 }
 
-func (b *builder) list(t reflect.Type, m marker) *schema.List {
-	l := &schema.List{ElementType: b.ref(t.Elem(), marker{}), ElementRelationship: schema.Atomic}
-	switch m.list {
+func (b *builder) list(t reflect.Type, m Marker) *schema.List {
+	l := &schema.List{ElementType: b.ref(t.Elem(), Marker{}), ElementRelationship: schema.Atomic}
+	switch m.List {
 	case "set":
 		l.ElementRelationship = schema.Associative
 	case "map":
-		l.ElementRelationship, l.Keys = schema.Associative, m.keys
+		l.ElementRelationship, l.Keys = schema.Associative, m.Keys
 	}
 	return l
 }
 
-func (b *builder) structRef(t reflect.Type, at marker) schema.TypeRef {
+func (b *builder) structRef(t reflect.Type, at Marker) schema.TypeRef {
 	name := t.PkgPath() + "." + t.Name()
 	if !b.named[name] {
 		if _, ok := reflect.New(t).Interface().(json.Marshaler); ok {
@@ -163,12 +168,12 @@ func (b *builder) structRef(t reflect.Type, at marker) schema.TypeRef {
 			b.named[name] = true
 			i := len(b.types)
 			b.types = append(b.types, schema.TypeDef{Name: name})
-			b.types[i].Map = &schema.Map{Fields: b.fields(t, nil), ElementRelationship: relation(markers()[name].mapping)}
+			b.types[i].Map = &schema.Map{Fields: b.fields(t, nil), ElementRelationship: relation(markers()[name].Map)}
 		}
 	}
 	ref := schema.TypeRef{NamedType: &name}
-	if at.mapping != "" {
-		r := relation(at.mapping)
+	if at.Map != "" {
+		r := relation(at.Map)
 		ref.ElementRelationship = &r
 	}
 	return ref
@@ -184,7 +189,7 @@ func (b *builder) fields(t reflect.Type, out []schema.StructField) []schema.Stru
 			out = b.fields(f.Type, out)
 		default:
 			m := markers()[t.PkgPath()+"."+t.Name()+"."+f.Name]
-			out = append(out, schema.StructField{Name: name, Type: b.ref(f.Type, m), Default: m.def})
+			out = append(out, schema.StructField{Name: name, Type: b.ref(f.Type, m), Default: m.Default})
 		}
 	}
 	return out

@@ -50,7 +50,7 @@ func Connectors(cfg Config) map[string]apiserver.Connector {
 type target struct {
 	url      *url.URL
 	node     bool // by Config.Node
-	relocate bool // answers are pages of a proxied server: rewrite its redirects
+	relocate bool // answers are pages of a proxied server: rewrite its redirects and links
 }
 
 type locate func(r *http.Request, c *apiserver.Connection) (*target, error)
@@ -124,6 +124,7 @@ const maxError = 16 << 10
 func judge(resp *http.Response, r *http.Request, t *target) error {
 	if t.relocate {
 		relocate(resp, r, t)
+		rewritePages(resp, t.url.Host, strings.TrimSuffix(r.URL.Path, t.url.Path))
 		return nil
 	}
 	switch {

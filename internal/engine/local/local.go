@@ -50,7 +50,8 @@ type Engine struct {
 	network  *network.Manager
 	keeper   *keeper.Client
 	events   broadcaster
-	profiles sync.Map    // *specs.LinuxSeccomp by added capabilities
+	profiles sync.Map // *specs.LinuxSeccomp by added capabilities
+	warnings []string
 	leaving  atomic.Bool // the keeper is being stopped
 	group    *run.Group
 
@@ -83,6 +84,12 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	}
 	if err := e.openParts(ctx); err != nil {
 		return nil, fmt.Errorf("open engine: %w", err)
+	}
+	if e.warnings, err = e.network.Firewall(); err != nil {
+		return nil, fmt.Errorf("open engine: %w", err)
+	}
+	for _, w := range e.warnings {
+		e.log.Warn("firewall", "problem", w)
 	}
 	e.group = run.New(context.WithoutCancel(ctx))
 	if err := e.reconcile(ctx); err != nil {
@@ -136,6 +143,7 @@ func (e *Engine) Purge(ctx context.Context) error {
 	for _, s := range e.allSandboxes() {
 		errs = append(errs, e.RemoveSandbox(ctx, s.record.ID))
 	}
+	e.group.Stop() // nobody is to be told that the keeper goes
 	errs = append(errs, e.keeper.Shutdown(ctx), e.network.Purge(ctx), cgroup.Remove(e.cgroup("")))
 	return errors.Join(append(errs, e.Close())...)
 }
@@ -149,7 +157,7 @@ func (e *Engine) Gateway() []netip.Addr { return e.network.Gateway() }
 // Info is engine.Engine's.
 func (e *Engine) Info(context.Context) (engine.Info, error) {
 	return engine.Info{
-		Name: "dhow", Version: e.cfg.Version, CgroupV2: cgroup.V2(), ImageDir: filepath.Join(e.cfg.Dir, "images"),
+		Name: "dhow", Warnings: e.warnings, Version: e.cfg.Version, CgroupV2: cgroup.V2(), ImageDir: filepath.Join(e.cfg.Dir, "images"),
 	}, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
@@ -133,11 +132,11 @@ func parse(in []string, isV6 bool) []netip.Addr {
 func protocolNumber(p corev1.ServicePort) byte {
 	switch protocolOf(p) {
 	case corev1.ProtocolTCP:
-		return unix.IPPROTO_TCP
+		return nft.TCP
 	case corev1.ProtocolUDP:
-		return unix.IPPROTO_UDP
+		return nft.UDP
 	case corev1.ProtocolSCTP:
-		return unix.IPPROTO_SCTP
+		return nft.SCTP
 	}
 	return 0
 }

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/dhow-project/dhow/internal/linux/nft"
 )
 
@@ -98,7 +96,7 @@ func table(name string, podCIDRs []netip.Prefix) nft.Table {
 		{Name: "output", Hook: nft.DNATOutput(), Rules: []nft.Rule{{nft.Goto("services")}}},
 		{Name: "services", Rules: services},
 		{Name: "reject", Rules: []nft.Rule{
-			{nft.Proto(unix.IPPROTO_TCP), nft.ResetTCP()}, {nft.Proto(unix.IPPROTO_UDP), nft.RejectPort()}, {nft.Proto(unix.IPPROTO_SCTP), nft.RejectPort()},
+			{nft.Proto(nft.TCP), nft.ResetTCP()}, {nft.Proto(nft.UDP), nft.RejectPort()}, {nft.Proto(nft.SCTP), nft.RejectPort()},
 		}},
 		{Name: "postrouting", Hook: nft.SNATPostrouting(), Rules: []nft.Rule{
 			{nft.Has(nft.Mark(), masqueradeMark), nft.ClearMark(masqueradeMark), nft.Masquerade()},
