@@ -77,6 +77,9 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 			err = errors.Join(err, e.Close())
 		}
 	}()
+	if err := preflight(); err != nil {
+		return nil, err
+	}
 	for _, dir := range []string{e.sandboxRoot(), e.containerRoot()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("open engine: %w", err)
