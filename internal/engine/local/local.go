@@ -151,6 +151,9 @@ func (e *Engine) Purge(ctx context.Context) error {
 	return errors.Join(append(errs, e.Close())...)
 }
 
+// Idle reports that there is nothing to keep running.
+func (e *Engine) Idle() bool { return len(e.allSandboxes()) == 0 }
+
 // Images is the store, for the registry that serves it.
 func (e *Engine) Images() *image.Store { return e.images }
 
