@@ -79,3 +79,13 @@ func link(args []string) error {
 	}
 	return nil
 }
+
+// greet says hello to $WHO, or writes it into a file.
+func greet(args []string) error {
+	text := "hello " + os.Getenv("WHO")
+	if len(args) > 0 {
+		return os.WriteFile(args[0], []byte(text+"\n"), 0o644)
+	}
+	fmt.Println(text)
+	return nil
+}

@@ -18,7 +18,7 @@ func commands() map[string]func(args []string) error {
 		"print": printOut, "warn": printErr, "exit": exit, "sleep": sleep, "every": every, "term": term, "eat": eat,
 		"env": env, "pwd": pwd, "id": id, "hostname": hostname, "limits": limits, "do": do, "once": once,
 		// files.go
-		"cat": cat, "write": write, "ls": ls, "stat": stat, "await": await, "link": link,
+		"cat": cat, "write": write, "ls": ls, "stat": stat, "await": await, "link": link, "greet": greet,
 		"tar": tarCommand,
 		// net.go
 		"serve": serve, "get": get, "lookup": lookup,
