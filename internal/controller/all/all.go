@@ -6,6 +6,7 @@ import (
 
 	"github.com/dhow-project/dhow/internal/controller"
 	"github.com/dhow-project/dhow/internal/controller/aggregation"
+	"github.com/dhow-project/dhow/internal/controller/cronjob"
 	"github.com/dhow-project/dhow/internal/controller/csr"
 	"github.com/dhow-project/dhow/internal/controller/daemonset"
 	"github.com/dhow-project/dhow/internal/controller/deployment"
@@ -39,6 +40,7 @@ func Controllers(d controller.Deps) []controller.Part {
 		statefulset.New(d),
 		endpoints.New(d),
 		job.New(d),
+		cronjob.New(d),
 		nodelife.New(d),
 		namespace.New(d),
 		garbage.New(d),
