@@ -19,6 +19,7 @@ import (
 	"github.com/dhow-project/dhow/internal/controller/nodelife"
 	"github.com/dhow-project/dhow/internal/controller/podgc"
 	"github.com/dhow-project/dhow/internal/controller/replicaset"
+	"github.com/dhow-project/dhow/internal/controller/resourcequota"
 	"github.com/dhow-project/dhow/internal/controller/rootca"
 	"github.com/dhow-project/dhow/internal/controller/serviceaccount"
 	"github.com/dhow-project/dhow/internal/controller/statefulset"
@@ -44,6 +45,7 @@ func Controllers(d controller.Deps) []controller.Part {
 		nodelife.New(d),
 		namespace.New(d),
 		garbage.New(d),
+		resourcequota.New(d),
 		podgc.New(d),
 		ttl.New(d),
 		aggregation.New(d),
