@@ -50,6 +50,7 @@ const (
 	chStderr
 	chResize // JSON engine.Size
 	chEnd    // JSON line
+	chJoined // the streams of an attach are connected
 )
 
 const maxFrame = 1 << 20
