@@ -333,6 +333,9 @@ type Streams struct {
 	Stdout, Stderr io.Writer
 	TTY            bool
 	Resize         <-chan Size
+	// Joined, if set, is called once by an Attach that has joined: from then on no output is missed. Attach to a
+	// container before it is started, and start it then.
+	Joined func()
 }
 
 // Size of a terminal in characters.

@@ -17,6 +17,7 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/dhow-project/dhow/internal/linux/nft"
 	"github.com/dhow-project/dhow/internal/x/fault"
@@ -102,7 +103,7 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	host, err := netlink.NewHandle()
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE) // not XFRM too, which a kernel may lack
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dhow-project/dhow/internal/controller"
 	"github.com/dhow-project/dhow/internal/controller/aggregation"
+	"github.com/dhow-project/dhow/internal/controller/cronjob"
 	"github.com/dhow-project/dhow/internal/controller/csr"
 	"github.com/dhow-project/dhow/internal/controller/daemonset"
 	"github.com/dhow-project/dhow/internal/controller/deployment"
@@ -18,6 +19,7 @@ import (
 	"github.com/dhow-project/dhow/internal/controller/nodelife"
 	"github.com/dhow-project/dhow/internal/controller/podgc"
 	"github.com/dhow-project/dhow/internal/controller/replicaset"
+	"github.com/dhow-project/dhow/internal/controller/resourcequota"
 	"github.com/dhow-project/dhow/internal/controller/rootca"
 	"github.com/dhow-project/dhow/internal/controller/serviceaccount"
 	"github.com/dhow-project/dhow/internal/controller/statefulset"
@@ -39,9 +41,11 @@ func Controllers(d controller.Deps) []controller.Part {
 		statefulset.New(d),
 		endpoints.New(d),
 		job.New(d),
+		cronjob.New(d),
 		nodelife.New(d),
 		namespace.New(d),
 		garbage.New(d),
+		resourcequota.New(d),
 		podgc.New(d),
 		ttl.New(d),
 		aggregation.New(d),

@@ -206,6 +206,9 @@ func (e *Engine) Attach(ctx context.Context, id string, s engine.Streams) error 
 	resizes(s.Resize, func(size keeper.Size) { e.keeper.Resize(ctx, id, size) })
 	p.started()
 	p.copy(s)
+	if s.Joined != nil {
+		s.Joined()
+	}
 	err = h.Wait(ctx)
 	if err == nil {
 		p.drain()

@@ -172,6 +172,10 @@ func output(r io.Reader, s engine.Streams) (line, error) {
 		case chEnd:
 			var l line
 			return l, json.Unmarshal(payload, &l)
+		case chJoined:
+			if s.Joined != nil {
+				s.Joined()
+			}
 		}
 		if w != nil {
 			if _, err := w.Write(payload); err != nil {

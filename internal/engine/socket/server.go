@@ -187,6 +187,7 @@ func stream[A, R any](mux *http.ServeMux, name string, f func(context.Context, A
 		in, resize := receive(rw, cancel)
 		result, err := f(ctx, args, engine.Streams{
 			Stdin: in, Stdout: out.channel(chStdout), Stderr: out.channel(chStderr), Resize: resize,
+			Joined: func() { out.write(chJoined, nil) },
 		})
 		end, _ := json.Marshal(endLine(result, err))
 		out.write(chEnd, end)
