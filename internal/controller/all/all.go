@@ -18,6 +18,7 @@ import (
 	"github.com/dhow-project/dhow/internal/controller/nodeipam"
 	"github.com/dhow-project/dhow/internal/controller/nodelife"
 	"github.com/dhow-project/dhow/internal/controller/podgc"
+	"github.com/dhow-project/dhow/internal/controller/protection"
 	"github.com/dhow-project/dhow/internal/controller/replicaset"
 	"github.com/dhow-project/dhow/internal/controller/resourcequota"
 	"github.com/dhow-project/dhow/internal/controller/rootca"
@@ -51,6 +52,9 @@ func Controllers(d controller.Deps) []controller.Part {
 		aggregation.New(d),
 		disruption.New(d),
 		csr.New(d),
+		protection.NewClaims(d),
+		protection.NewVolumes(d),
+		protection.NewClasses(d),
 	}
 }
 
