@@ -50,6 +50,7 @@ func Controllers(d controller.Deps) []controller.Part {
 		ttl.New(d),
 		aggregation.New(d),
 		disruption.New(d),
+		csr.NewApprover(d),
 		csr.New(d),
 	}
 }
