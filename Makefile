@@ -20,8 +20,11 @@ bin/dhow: $(KEEPER) $(KUBECTL) FORCE
 $(KEEPER): FORCE
 	@$(STATIC) $(GO) build $(FLAGS) -o $@ ./cmd/dhow-keeper
 
-$(KUBECTL): cmd/kubectl/main.go go.mod
-	$(STATIC) $(GO) build $(FLAGS) -o bin/kubectl ./cmd/kubectl
+# kubectl says its version, and compares it with the server's: v1.x.y is the module v0.x.y.
+KUBECTL_VERSION = $(shell awk '$$1 == "k8s.io/kubectl" { sub(/^v0/, "v1", $$2); print $$2; exit }' go.mod)
+
+$(KUBECTL): cmd/kubectl/main.go go.mod Makefile
+	$(STATIC) $(GO) build -trimpath -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=$(KUBECTL_VERSION)' -o bin/kubectl ./cmd/kubectl
 	$(GO) run ./internal/kubectl/pack bin/kubectl $@
 
 examples/web/bin/web: examples/web/app/main.go

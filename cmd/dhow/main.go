@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"os"
+	_ "time/tzdata" // time zones of CronJobs, on hosts that have none
 
 	"github.com/dhow-project/dhow/internal/cli"
 	"github.com/dhow-project/dhow/internal/daemon"

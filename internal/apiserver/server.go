@@ -79,6 +79,7 @@ type Server struct {
 	routes   map[schema.GroupVersion]map[string]route
 	docs     *documents
 	expiry   *expiry
+	times    times
 	ended    chan struct{} // closed when Run ends: watches end with it
 }
 

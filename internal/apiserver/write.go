@@ -29,6 +29,7 @@ func stages(op request.Operation) []stage {
 			{"own", (*Server).own},           // managedFields
 			{"mutate", (*Server).mutate},
 			{"prepare", (*Server).prepareCreate},
+			{"settle", (*Server).settle}, // times as they are encoded
 			{"validate", (*Server).validateCreate},
 			{"check", (*Server).check},
 			{"encode", (*Server).encode},
@@ -41,6 +42,7 @@ func stages(op request.Operation) []stage {
 		{"own", (*Server).own},
 		{"mutate", (*Server).mutate},
 		{"prepare", (*Server).prepareUpdate},
+		{"settle", (*Server).settle},
 		{"validate", (*Server).validateUpdate},
 		{"check", (*Server).check},
 		{"skip", (*Server).skip}, // nothing changed: nothing is written

@@ -47,14 +47,18 @@ func (a *app) exit(cmd *cobra.Command, err error) int {
 		return 130
 	}
 	text := err.Error()
+	code := codes[fault.Of(err)]
+	if code == 0 {
+		code = 1
+	}
 	if hint := unsupportedFlag(cmd, text); hint != "" {
-		text = hint
+		text, code = hint, codes[fault.Invalid]
+		if cmd.Name() == "run" {
+			code = exitEngine
+		}
 	}
 	fmt.Fprintln(a.err, "dhow:", text)
-	if code := codes[fault.Of(err)]; code != 0 {
-		return code
-	}
-	return 1
+	return code
 }
 
 // unsupportedFlag turns pflag's complaint into a sentence that says what to do.

@@ -119,8 +119,14 @@ func (a *app) foreground(ctx context.Context, e socket.Backend, id string, p run
 	} else {
 		defer forward(ctx, e, id)()
 	}
-	attached := make(chan error, 1)
+	attached, joined := make(chan error, 1), make(chan struct{})
+	streams.Joined = func() { close(joined) }
 	go func() { attached <- e.Attach(ctx, id, streams) }()
+	select {
+	case <-joined:
+	case err := <-attached:
+		return &exitError{exitEngine, err}
+	}
 	if err := e.StartContainer(ctx, id); err != nil {
 		return &exitError{startCode(err), err}
 	}

@@ -134,8 +134,10 @@ func (o *runOptions) planNetwork(p *runPlan) error {
 	case "", "bridge":
 	case "host":
 		p.sandbox.Network, p.sandbox.Hostname = engine.Host, ""
+	case "none":
+		p.sandbox.Offline = true
 	default:
-		return fault.New(fault.Unsupported, "--network %q: use bridge or host", o.network)
+		return fault.New(fault.Unsupported, "--network %q: use bridge, host or none", o.network)
 	}
 	switch o.pid {
 	case "":

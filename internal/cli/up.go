@@ -82,7 +82,7 @@ func (a *app) upBackground(ctx context.Context, c config.Config) error {
 	defer stop()
 	err = a.host.Up(ctx, c, report)
 	if err != nil {
-		report(config.Step{Error: err.Error()})
+		report(config.Step{Error: err.Error(), Kind: fault.Of(err)})
 	}
 	return err
 }
@@ -143,7 +143,7 @@ func (a *app) showSteps(r io.Reader, started time.Time) error {
 		}
 		switch {
 		case s.Error != "":
-			return errors.New(s.Error)
+			return fault.As(s.Kind, errors.New(s.Error))
 		case s.Ready:
 			a.showReady(s, time.Since(started))
 			return nil

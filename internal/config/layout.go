@@ -66,6 +66,7 @@ type Step struct {
 	// Note is shown behind the name: an address, a count.
 	Note string `json:"note,omitempty"`
 	// Ready marks the last step of a start; Error ends it.
-	Ready bool   `json:"ready,omitempty"`
-	Error string `json:"error,omitempty"`
+	Ready bool       `json:"ready,omitempty"`
+	Error string     `json:"error,omitempty"`
+	Kind  fault.Kind `json:"kind,omitempty"` // of the error
 }

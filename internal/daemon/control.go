@@ -197,19 +197,29 @@ func (d *daemon) ensureObjects(ctx context.Context) (string, error) {
 	return fmt.Sprintf("revision %d", d.store.Revision()), nil
 }
 
+// takeAddress takes the port before anything is made: that it is somebody else's is the likeliest reason not to start.
+func (d *daemon) takeAddress(context.Context) (string, error) {
+	l, err := listenTCP(d.config.Listen, "--listen")
+	if err != nil {
+		return "", err
+	}
+	d.listener = l
+	d.onStop(func() error { l.Close(); return nil })
+	return "", nil
+}
+
 // listen answers on the address the user chose and on the bridge, where pods find it.
 func (d *daemon) listen(context.Context) (string, error) {
-	addrs := []string{d.config.Listen}
-	if host, port, _ := net.SplitHostPort(d.config.Listen); !isUnspecified(host) {
-		for _, gw := range d.engine.Gateway()[:1] {
-			addrs = append(addrs, net.JoinHostPort(gw.String(), port))
-		}
+	d.answer(d.listener)
+	host, port, _ := net.SplitHostPort(d.config.Listen)
+	if isUnspecified(host) {
+		return d.url(), nil
 	}
-	for _, addr := range addrs {
-		if err := d.listenAt(addr); err != nil {
-			return "", err
-		}
+	l, err := listenTCP(net.JoinHostPort(d.engine.Gateway()[0].String(), port), "--listen")
+	if err != nil {
+		return "", err
 	}
+	d.answer(l)
 	return d.url(), nil
 }
 
@@ -218,14 +228,10 @@ func isUnspecified(host string) bool {
 	return host == "" || err == nil && a.IsUnspecified()
 }
 
-func (d *daemon) listenAt(addr string) error {
-	l, err := listenTCP(addr, "--listen")
-	if err != nil {
-		return err
-	}
+// answer lets the API be served at l.
+func (d *daemon) answer(l net.Listener) {
 	server := &http.Server{Handler: d.server.Handler(), TLSConfig: pki.ServerConfig(d.serving, d.keys.CA.Pool())}
-	d.serve("listen on "+addr, server, func() error { return server.ServeTLS(l, "", "") })
-	return nil
+	d.serve("listen on "+l.Addr().String(), server, func() error { return server.ServeTLS(l, "", "") })
 }
 
 func listenTCP(addr, flag string) (net.Listener, error) {

@@ -40,6 +40,7 @@ func Run(ctx context.Context, c config.Config, step func(config.Step)) (err erro
 			if ctx.Err() != nil {
 				return nil
 			}
+			d.aborted = true
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		if p.shown {

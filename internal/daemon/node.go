@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -29,8 +30,16 @@ func (d *daemon) openEngine(ctx context.Context) (string, error) {
 		return "", err
 	}
 	d.engine = e
-	d.onStop(e.Close)
+	d.onStop(d.leaveEngine)
 	return "", nil
+}
+
+// leaveEngine lets containers run on. A start that failed with nothing running leaves nothing behind instead.
+func (d *daemon) leaveEngine() error {
+	if !d.aborted || !d.engine.Idle() {
+		return d.engine.Close()
+	}
+	return errors.Join(d.engine.Purge(context.Background()), proxy.Purge(d.config.Name))
 }
 
 func openEngine(ctx context.Context, d *daemon) (*local.Engine, error) {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"log/slog"
+	"net"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +26,9 @@ type daemon struct {
 	started time.Time
 	failed  chan error
 	undo    []func() error
+	aborted bool // the start failed
+
+	listener net.Listener // of the address the user chose
 
 	keys     *pki.Cluster
 	serving  *pki.Live
@@ -47,6 +51,7 @@ type daemon struct {
 func parts() []part {
 	return []part{
 		{"lock", false, (*daemon).takeLock},
+		{"address", false, (*daemon).takeAddress},
 		{"keys", true, (*daemon).openKeys},
 		{"engine", true, (*daemon).openEngine},
 		{"store", true, (*daemon).openStore},

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/dhow-project/dhow/internal/config"
 	"github.com/dhow-project/dhow/internal/x/atomicfile"
@@ -49,7 +50,25 @@ func settle(c config.Config) (config.Config, error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return c, fmt.Errorf("make the data directory: %w", err)
 	}
+	if err := roomFor(c.DataDir); err != nil {
+		return c, err
+	}
 	return c, atomicfile.Write(c.Places().Settings(), raw, 0o600)
+}
+
+// leastRoom is what a start needs at least: keys, a store and records, with some to spare.
+const leastRoom = 64 << 20
+
+// roomFor refuses to start on a full disk, where everything would fail half-way.
+func roomFor(dir string) error {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return fmt.Errorf("look at the disk of %s: %w", dir, err)
+	}
+	if free := st.Bavail * uint64(st.Bsize); free < leastRoom {
+		return fault.New(fault.Exhausted, "the disk of %s has only %d MB left: free some space, or choose another --data-dir", dir, free>>20)
+	}
+	return nil
 }
 
 // unchanged refuses what cannot be changed once objects carry it.

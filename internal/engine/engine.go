@@ -191,11 +191,13 @@ type Containers interface {
 	RemoveContainer(ctx context.Context, id string) error
 	Container(ctx context.Context, id string) (Container, error)
 	ListContainers(ctx context.Context, filter Filter) ([]Container, error)
+	// UpdateResources changes the limits of a container, or of a sandbox: those of all its containers together.
 	UpdateResources(ctx context.Context, id string, r Resources) error
 	// Exec runs a command in the container and returns its exit code. A command that cannot be
 	// started is an error (Invalid: not found or not executable).
 	Exec(ctx context.Context, id string, e ExecConfig) (int, error)
-	// Attach joins the main process's streams until it exits or ctx ends.
+	// Attach joins the main process's streams until it exits or ctx ends. A reader that joined before the start is
+	// waited for when it is slow; a later one that reads nothing is dropped: it must not hold the container up.
 	Attach(ctx context.Context, id string, s Streams) error
 	// ReopenLog is called after the log file was renamed.
 	ReopenLog(ctx context.Context, id string) error
@@ -332,6 +334,9 @@ type Streams struct {
 	Stdout, Stderr io.Writer
 	TTY            bool
 	Resize         <-chan Size
+	// Joined, if set, is called once by an Attach that has joined: from then on no output is missed. Attach to a
+	// container before it is started, and start it then.
+	Joined func()
 }
 
 // Size of a terminal in characters.

@@ -6,10 +6,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	quotamath "github.com/dhow-project/dhow/internal/api/quota"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 )
 
@@ -51,17 +53,17 @@ func quotaOnUpdate(w *request.Write) bool {
 func (z *quota) one(ctx context.Context, w *request.Write, q *corev1.ResourceQuota) error {
 	name := q.Name
 	for range quotaTries {
-		if !inScope(q, w.Object) {
+		if !quotamath.InScope(q, w.Object) {
 			return nil
 		}
-		usage := usageOf(w.Kind, w.Object)
+		usage := quotamath.Usage(w.Kind, w.Object, time.Now())
 		if p, ok := w.Object.(*corev1.Pod); ok {
 			if missing := unspecified(p, q.Status.Hard); len(missing) > 0 {
 				return forbidden(w, "failed quota: %s: must specify %s", q.Name, strings.Join(missing, "; "))
 			}
 		}
-		if w.Old != nil && w.Operation == request.Update && inScope(q, w.Old) {
-			for k, v := range usageOf(w.Kind, w.Old) {
+		if w.Old != nil && w.Operation == request.Update && quotamath.InScope(q, w.Old) {
+			for k, v := range quotamath.Usage(w.Kind, w.Old, time.Now()) {
 				have := usage[k]
 				have.Sub(v)
 				usage[k] = have

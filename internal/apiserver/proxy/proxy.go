@@ -39,7 +39,7 @@ func Connectors(cfg Config) map[string]apiserver.Connector {
 		"pods/exec":        cfg.connect(execTarget("exec")),
 		"pods/attach":      cfg.connect(execTarget("attach")),
 		"pods/portforward": cfg.connect(portforwardTarget),
-		"pods/log":         cfg.connect(logTarget),
+		"pods/log":         cfg.connectLog,
 		"pods/proxy":       cfg.connect(podTarget),
 		"services/proxy":   cfg.connect(serviceTarget),
 		"nodes/proxy":      cfg.connect(nodeTarget),
@@ -62,8 +62,19 @@ func (cfg Config) connect(find locate) apiserver.Connector {
 			fail(w, err)
 			return
 		}
+		if t.relocate && c.Path == "" && r.Header.Get("Upgrade") == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			toFolder(w, r)
+			return
+		}
 		cfg.serve(w, r, c, t)
 	}
+}
+
+// toFolder sends a browser to the path with a slash, so that relative links lead somewhere (kubernetes issue 4958).
+func toFolder(w http.ResponseWriter, r *http.Request) {
+	to := url.URL{Path: r.URL.Path + "/", RawQuery: r.URL.RawQuery}
+	w.Header().Set("Location", to.String())
+	w.WriteHeader(http.StatusMovedPermanently)
 }
 
 func (cfg Config) serve(w http.ResponseWriter, r *http.Request, c *apiserver.Connection, t *target) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dhow-project/dhow/internal/controller"
 	"github.com/dhow-project/dhow/internal/controller/aggregation"
+	"github.com/dhow-project/dhow/internal/controller/cronjob"
 	"github.com/dhow-project/dhow/internal/controller/csr"
 	"github.com/dhow-project/dhow/internal/controller/daemonset"
 	"github.com/dhow-project/dhow/internal/controller/deployment"
@@ -17,9 +18,12 @@ import (
 	"github.com/dhow-project/dhow/internal/controller/nodeipam"
 	"github.com/dhow-project/dhow/internal/controller/nodelife"
 	"github.com/dhow-project/dhow/internal/controller/podgc"
+	"github.com/dhow-project/dhow/internal/controller/protection"
 	"github.com/dhow-project/dhow/internal/controller/replicaset"
+	"github.com/dhow-project/dhow/internal/controller/resourcequota"
 	"github.com/dhow-project/dhow/internal/controller/rootca"
 	"github.com/dhow-project/dhow/internal/controller/serviceaccount"
+	"github.com/dhow-project/dhow/internal/controller/statefulset"
 	"github.com/dhow-project/dhow/internal/controller/ttl"
 	"github.com/dhow-project/dhow/internal/x/run"
 )
@@ -35,16 +39,23 @@ func Controllers(d controller.Deps) []controller.Part {
 		replicaset.NewForReplicationControllers(d),
 		deployment.New(d),
 		daemonset.New(d),
+		statefulset.New(d),
 		endpoints.New(d),
 		job.New(d),
+		cronjob.New(d),
 		nodelife.New(d),
 		namespace.New(d),
 		garbage.New(d),
+		resourcequota.New(d),
 		podgc.New(d),
 		ttl.New(d),
 		aggregation.New(d),
 		disruption.New(d),
+		csr.NewApprover(d),
 		csr.New(d),
+		protection.NewClaims(d),
+		protection.NewVolumes(d),
+		protection.NewClasses(d),
 	}
 }
 

@@ -38,7 +38,7 @@ func Run(t *testing.T, parts func(controller.Deps) []controller.Part, seed []api
 		log := slog.New(slog.DiscardHandler)
 		r.caches = client.NewCaches(r.Fake, log)
 		r.caches.Guard()
-		d := controller.Deps{Conn: r.Fake, Caches: r.caches, Recorder: client.NewRecorder(r.Fake, "", "", log), Log: log}
+		d := controller.Deps{Conn: newStrict(t, r.Fake), Caches: r.caches, Recorder: client.NewRecorder(r.Fake, "", "", log), Log: log}
 		for _, p := range parts(d) {
 			r.group.Go("part", p.Run)
 		}

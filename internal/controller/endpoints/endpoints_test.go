@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/controller"
 	test "github.com/dhow-project/dhow/internal/controller/controllertest"
 )
@@ -106,6 +107,22 @@ func TestMirror(t *testing.T) {
 func TestNobody(t *testing.T) {
 	test.Run(t, parts, []api.Object{service()}, func(r *test.Rig) {
 		if d := cmp.Diff(map[string]int{"slices": 1}, counts(r)); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+// TestLeavingPod: an Endpoints object with a subset of nobody is refused.
+func TestLeavingPod(t *testing.T) {
+	leaving := pod(1, 8080)
+	leaving.Spec.NodeName = "n"
+	test.Run(t, parts, []api.Object{service(), leaving}, func(r *test.Rig) {
+		r.OK(client.For[*corev1.Pod](r.Fake).Delete(r.Ctx, "ns", leaving.Name, metav1.DeleteOptions{}))
+		r.Settle()
+		if s := test.Get[*corev1.Endpoints](r, "ns", "web").Subsets; len(s) != 0 {
+			t.Errorf("subsets %+v", s)
+		}
+		if d := cmp.Diff(map[string]int{"slices": 1, "8080 ready=false": 1}, counts(r)); d != "" {
 			t.Error(d)
 		}
 	})

@@ -28,7 +28,12 @@ func legacy(svc *corev1.Service, all []member) *corev1.Endpoints {
 		out.Annotations = map[string]string{overCapacity: "truncated"}
 	}
 	for _, g := range legacyGroups(all) {
-		out.Subsets = append(out.Subsets, subset(g))
+		if len(g.ports) == 0 && len(svc.Spec.Ports) > 0 {
+			continue // pods that have none of the named ports
+		}
+		if s := subset(g); len(s.Addresses)+len(s.NotReadyAddresses) > 0 { // else all are on their way out
+			out.Subsets = append(out.Subsets, s)
+		}
 	}
 	return out
 }

@@ -99,6 +99,10 @@ func (s *state) finish() bool {
 	if len(s.active) > 0 || s.leaving > 0 || len(st.UncountedTerminatedPods.Succeeded)+len(st.UncountedTerminatedPods.Failed) > 0 {
 		return true
 	}
+	if st.StartTime == nil { // suspended from the first; what finished has started
+		at := metav1.NewTime(s.now)
+		st.StartTime = &at
+	}
 	if target != nil {
 		s.set(batchv1.JobFailed, target.Reason, target.Message)
 		return true

@@ -160,3 +160,13 @@ func TestIndexes(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingToDo: a finished job has a start time, even if it was suspended from the first.
+func TestNothingToDo(t *testing.T) {
+	yes := true
+	run(t, work(1, 0, func(j *batchv1.Job) { j.Spec.Suspend = &yes }), func(r *test.Rig, now func() *batchv1.Job) {
+		if s := now().Status; !has(s.Conditions, batchv1.JobComplete) || s.StartTime == nil {
+			t.Errorf("status %+v", s)
+		}
+	})
+}

@@ -216,3 +216,23 @@ func attach(v *env) {
 		v.Errorf("attach ended while it is %s", c.State)
 	}
 }
+
+// attachEarly: who attaches before the start misses nothing, however short the container lives.
+func attachEarly(v *env) {
+	id := v.create(v.sandbox(), "c", "echo hello")
+	var out bytes.Buffer
+	joined, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- v.Attach(v.ctx, id, engine.Streams{Stdout: &out, Joined: func() { close(joined) }})
+	}()
+	select {
+	case <-joined:
+	case err := <-ended:
+		v.Fatal(err)
+	}
+	v.must(v.StartContainer(v.ctx, id))
+	v.must(<-ended)
+	if out.String() != "hello\n" {
+		v.Errorf("output %q", out.String())
+	}
+}

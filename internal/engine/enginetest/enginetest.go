@@ -47,6 +47,7 @@ func Run(t *testing.T, o Options) {
 		{"Logs", logs},
 		{"ReopenLog", reopenLog},
 		{"Attach", attach},
+		{"AttachEarly", attachEarly},
 		{"Filters", filters},
 		{"Stats", stats},
 		{"UnknownIDs", unknownIDs},

@@ -54,24 +54,41 @@ func (e *Engine) Exec(ctx context.Context, id string, x engine.ExecConfig) (int,
 	return code, nil
 }
 
-// Attach shows what the container printed and waits for its end.
+// Attach shows what the container printed and waits for its end; when it is to start yet, in the other order.
 func (e *Engine) Attach(ctx context.Context, id string, s engine.Streams) error {
-	c, err := e.running(id)
-	if err != nil {
-		return err
+	e.mu.Lock()
+	c := e.containers[id]
+	early := c != nil && c.State == engine.ContainerCreated
+	e.mu.Unlock()
+	if !early {
+		var err error
+		if c, err = e.running(id); err != nil {
+			return err
+		}
+		c.show(s)
 	}
-	if s.Stdout != nil {
-		c.logMu.Lock()
-		out := append([]byte(nil), c.output...)
-		c.logMu.Unlock()
-		s.Stdout.Write(out)
+	if s.Joined != nil {
+		s.Joined()
 	}
 	select {
 	case <-c.gone:
+		if early {
+			c.show(s)
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (c *container) show(s engine.Streams) {
+	if s.Stdout == nil {
+		return
+	}
+	c.logMu.Lock()
+	out := append([]byte(nil), c.output...)
+	c.logMu.Unlock()
+	s.Stdout.Write(out)
 }
 
 // ReopenLog implements engine.Engine.

@@ -103,10 +103,17 @@ func (r *runner) Run(ctx context.Context, s build.RunSpec) (code int, err error)
 	if err != nil {
 		return 0, err
 	}
-	attached := make(chan error, 1)
+	attached, joined := make(chan error, 1), make(chan struct{})
 	go func() {
-		attached <- e.Attach(ctx, c.record.ID, engine.Streams{Stdout: writer(s.Stdout), Stderr: writer(s.Stderr)})
+		attached <- e.Attach(ctx, c.record.ID, engine.Streams{
+			Stdout: writer(s.Stdout), Stderr: writer(s.Stderr), Joined: func() { close(joined) },
+		})
 	}()
+	select {
+	case <-joined:
+	case err := <-attached:
+		return 0, err
+	}
 	if err := e.StartContainer(ctx, c.record.ID); err != nil {
 		return 0, err
 	}

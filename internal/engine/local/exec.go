@@ -137,12 +137,20 @@ func (p *pipes) open(s engine.Streams) (err error) {
 			return err
 		}
 	}
-	if s.Stderr != nil {
+	if s.Stderr != nil && sameWriter(s.Stdout, s.Stderr) {
+		p.childErr = p.childOut // one pipe keeps the order, and the writer is not used by two
+	} else if s.Stderr != nil {
 		if p.err, p.childErr, err = os.Pipe(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sameWriter compares what may be compared.
+func sameWriter(a, b io.Writer) bool {
+	defer func() { _ = recover() }() // a type that cannot be compared
+	return a == b
 }
 
 // started closes the child's ends here, so that the end of the child is the end of the streams.
@@ -205,12 +213,21 @@ func (e *Engine) Attach(ctx context.Context, id string, s engine.Streams) error 
 	defer h.Close()
 	resizes(s.Resize, func(size keeper.Size) { e.keeper.Resize(ctx, id, size) })
 	p.started()
+	if s.Joined != nil {
+		s.Joined()
+	}
 	p.copy(s)
 	err = h.Wait(ctx)
-	if err == nil {
-		p.drain()
-	} else if errors.Is(err, ctx.Err()) {
-		return ctx.Err()
+	if err != nil {
+		if errors.Is(err, ctx.Err()) {
+			return ctx.Err()
+		}
+		return err
 	}
-	return err
+	p.drain()
+	select { // the keeper's event is on its way
+	case <-c.exited:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }

@@ -77,6 +77,9 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 			err = errors.Join(err, e.Close())
 		}
 	}()
+	if err := preflight(); err != nil {
+		return nil, err
+	}
 	for _, dir := range []string{e.sandboxRoot(), e.containerRoot()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("open engine: %w", err)
@@ -147,6 +150,9 @@ func (e *Engine) Purge(ctx context.Context) error {
 	errs = append(errs, e.keeper.Shutdown(ctx), e.network.Purge(ctx), cgroup.Remove(e.cgroup("")))
 	return errors.Join(append(errs, e.Close())...)
 }
+
+// Idle reports that there is nothing to keep running.
+func (e *Engine) Idle() bool { return len(e.allSandboxes()) == 0 }
 
 // Images is the store, for the registry that serves it.
 func (e *Engine) Images() *image.Store { return e.images }

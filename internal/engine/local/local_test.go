@@ -28,7 +28,7 @@ func open(t testing.TB) *local.Engine {
 	t.Setenv("DHOW_KEEPER", keeper)
 	cfg := local.Config{
 		Name: fmt.Sprintf("t%d", os.Getpid()%100000), Dir: t.TempDir(), NetworkDir: filepath.Join(t.TempDir(), "net"),
-		PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.213.0.0/24")}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.213.0.0/24")}, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	e, err := local.Open(t.Context(), cfg)
 	if err != nil {

@@ -169,6 +169,10 @@ func output(r io.Reader, s engine.Streams) (line, error) {
 			w = s.Stdout
 		case chStderr:
 			w = s.Stderr
+		case chJoined:
+			if s.Joined != nil {
+				s.Joined()
+			}
 		case chEnd:
 			var l line
 			return l, json.Unmarshal(payload, &l)

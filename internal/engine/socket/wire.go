@@ -50,6 +50,7 @@ const (
 	chStderr
 	chResize // JSON engine.Size
 	chEnd    // JSON line
+	chJoined // nothing: engine.Streams.Joined
 )
 
 const maxFrame = 1 << 20

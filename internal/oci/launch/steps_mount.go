@@ -335,6 +335,9 @@ func (s mountCgroups) do(r *room) error {
 		return err
 	}
 	for i, d := range s.dirs {
+		if hybrid(r.cgroupDirs[i]) {
+			continue
+		}
 		name := hierarchy(d)
 		sub, err := mount.MkdirAll(tmp, name, 0o755)
 		if err != nil {
@@ -350,6 +353,13 @@ func (s mountCgroups) do(r *room) error {
 		return nil
 	}
 	return mount.SetAttr(tmp, mount.Attr{Set: unix.MOUNT_ATTR_RDONLY, UserNS: -1}, false)
+}
+
+// hybrid: the version 2 hierarchy beside those of version 1. It has no controllers, and programs that find it
+// inside a container look for their limits there, so it is left out, as runc does.
+func hybrid(dir int) bool {
+	var fs unix.Statfs_t
+	return unix.Fstatfs(dir, &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC
 }
 
 // bind looks the directory up again: a bind mount must come from the namespace it is made in.
