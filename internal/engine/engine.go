@@ -191,6 +191,7 @@ type Containers interface {
 	RemoveContainer(ctx context.Context, id string) error
 	Container(ctx context.Context, id string) (Container, error)
 	ListContainers(ctx context.Context, filter Filter) ([]Container, error)
+	// UpdateResources changes the limits of a container, or of a sandbox: those of all its containers together.
 	UpdateResources(ctx context.Context, id string, r Resources) error
 	// Exec runs a command in the container and returns its exit code. A command that cannot be
 	// started is an error (Invalid: not found or not executable).

@@ -18,6 +18,7 @@ import (
 	"github.com/dhow-project/dhow/internal/controller/nodeipam"
 	"github.com/dhow-project/dhow/internal/controller/nodelife"
 	"github.com/dhow-project/dhow/internal/controller/podgc"
+	"github.com/dhow-project/dhow/internal/controller/protection"
 	"github.com/dhow-project/dhow/internal/controller/replicaset"
 	"github.com/dhow-project/dhow/internal/controller/resourcequota"
 	"github.com/dhow-project/dhow/internal/controller/rootca"
@@ -50,7 +51,11 @@ func Controllers(d controller.Deps) []controller.Part {
 		ttl.New(d),
 		aggregation.New(d),
 		disruption.New(d),
+		csr.NewApprover(d),
 		csr.New(d),
+		protection.NewClaims(d),
+		protection.NewVolumes(d),
+		protection.NewClasses(d),
 	}
 }
 

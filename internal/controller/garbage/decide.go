@@ -17,6 +17,7 @@ type owned struct {
 type verdict struct {
 	delete metav1.DeletionPropagation // empty: do not
 	unlink []types.UID                // owners to strike off
+	yield  bool                       // let owners go first: they wait for this object, and it for them
 }
 
 // judge says what becomes of n, which is not being deleted.
@@ -27,7 +28,7 @@ func judge(n *node, deps []node, o owned) verdict {
 	case len(o.solid) > 0:
 		return verdict{unlink: slices.Concat(o.absent, o.waiting)}
 	case len(o.waiting) > 0 && len(deps) > 0:
-		return verdict{delete: metav1.DeletePropagationForeground}
+		return verdict{delete: metav1.DeletePropagationForeground, yield: slices.ContainsFunc(deps, func(d node) bool { return d.waiting() })}
 	case n.orphan:
 		return verdict{delete: metav1.DeletePropagationOrphan}
 	case n.foreground:

@@ -69,6 +69,11 @@ func (c *Collector) sync(ctx context.Context, key controller.Key) error {
 		return err
 	}
 	v := judge(n, deps, o)
+	if v.yield {
+		if err := c.yield(ctx, n); err != nil {
+			return err
+		}
+	}
 	if v.delete != "" {
 		return c.delete(ctx, n, v.delete)
 	}
@@ -164,6 +169,22 @@ func (c *Collector) unlink(ctx context.Context, n *node, owners []types.UID) err
 			return nil
 		}
 		return map[string]any{"ownerReferences": left}
+	})
+}
+
+// yield makes n's owners no longer wait for it. It opens circles of owners; what only looks like one loses no more
+// than the order of its deletion, as upstream.
+func (c *Collector) yield(ctx context.Context, n *node) error {
+	return c.patch(ctx, n, func(o api.Object) map[string]any {
+		refs := slices.Clone(o.GetOwnerReferences())
+		if !slices.ContainsFunc(refs, blocks) {
+			return nil
+		}
+		no := false
+		for i := range refs {
+			refs[i].BlockOwnerDeletion = &no
+		}
+		return map[string]any{"ownerReferences": refs}
 	})
 }
 

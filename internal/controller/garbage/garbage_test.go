@@ -78,3 +78,15 @@ func TestOwnerNeverExisted(t *testing.T) {
 		}
 	})
 }
+
+func TestCircleOfOwnersEnds(t *testing.T) {
+	seed := []api.Object{object("a", "c"), object("b", "a"), object("c", "b")}
+	test.Run(t, func(d controller.Deps) []controller.Part { return []controller.Part{New(d)} }, seed, func(r *test.Rig) {
+		policy := metav1.DeletePropagationForeground
+		r.OK(client.For[*corev1.ConfigMap](r.Fake).Delete(r.Ctx, "ns", "a", metav1.DeleteOptions{PropagationPolicy: &policy}))
+		r.Settle()
+		if left := names(r); len(left) > 0 {
+			t.Errorf("left: %q", left)
+		}
+	})
+}

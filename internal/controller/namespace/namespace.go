@@ -42,6 +42,7 @@ func New(d controller.Deps) *Controller {
 			c.kinds = append(c.kinds, k)
 		}
 	}
+	slices.SortStableFunc(c.kinds, func(a, b *api.Kind) int { return first(a) - first(b) })
 	c.Loop = controller.NewLoop(d, "namespace-controller", c.sync)
 	c.namespaces.Subscribe(func(_, ns *corev1.Namespace) {
 		if ns != nil && ns.DeletionTimestamp != nil {
@@ -49,6 +50,16 @@ func New(d controller.Deps) *Controller {
 		}
 	})
 	return c
+}
+
+func isPods(k *api.Kind) bool { return k.Resource == "pods" && k.Hub().Group == "" }
+
+// first orders pods before all else.
+func first(k *api.Kind) int {
+	if isPods(k) {
+		return 0
+	}
+	return 1
 }
 
 func can(k *api.Kind, verb string) bool { return k.Verbs == nil || slices.Contains(k.Verbs, verb) }
@@ -79,7 +90,8 @@ type remainder struct {
 	items []api.Object
 }
 
-// empty deletes everything and says what is still there. Pods go before what they may need to end in peace.
+// empty deletes everything and says what is still there. Nothing else goes before all pods have (KEP-5080): they may
+// need it to end in peace, and a policy must not go before those it holds.
 func (c *Controller) empty(ctx context.Context, ns string) ([]remainder, error) {
 	var left []remainder
 	var errs []error
@@ -93,10 +105,16 @@ func (c *Controller) empty(ctx context.Context, ns string) ([]remainder, error) 
 		}
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsMethodNotSupported(err) {
 			errs = append(errs, fmt.Errorf("delete all %s: %w", k.Resource, err))
+			if isPods(k) {
+				break
+			}
 			continue
 		}
 		if len(l.Items) > 0 {
 			left = append(left, remainder{k, l.Items})
+			if isPods(k) {
+				break
+			}
 		}
 	}
 	return left, errors.Join(errs...)

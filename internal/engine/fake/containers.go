@@ -229,6 +229,10 @@ func (e *Engine) ListContainers(_ context.Context, f engine.Filter) ([]engine.Co
 func (e *Engine) UpdateResources(_ context.Context, id string, r engine.Resources) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if s := e.sandboxes[id]; s != nil {
+		s.Config.Resources = r
+		return nil
+	}
 	c := e.containers[id]
 	if c == nil {
 		return fault.New(fault.NotFound, "container %s: not found", id)

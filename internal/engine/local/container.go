@@ -435,6 +435,11 @@ func (e *Engine) ReopenLog(ctx context.Context, id string) error { return e.keep
 // UpdateResources is engine.Containers'.
 func (e *Engine) UpdateResources(ctx context.Context, id string, r engine.Resources) error {
 	c, err := e.container(id)
+	if fault.Is(err, fault.NotFound) {
+		if s, ok := e.sandbox(id); ok == nil {
+			return e.updateSandbox(ctx, s, r)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type Step struct {
 	Grace     time.Duration
 	Deadline  time.Time
 	Reason    state.Reason
+	Resources *engine.Resources
 }
 
 // Plan is what to do now, and when to ask again if nothing happens before (zero: never).
@@ -139,6 +140,7 @@ func live(p *state.Pod, plan *Plan) {
 		plan.add(Step{Do: CreateSandbox})
 		return
 	}
+	resize(p, plan)
 	if initContainers(p, plan) {
 		for i := range p.API.Spec.Containers {
 			c := &p.API.Spec.Containers[i]

@@ -122,5 +122,5 @@ const MinimumGrace = 2 * time.Second
 func adopt(m *state.Container, n *engine.Container) {
 	m.ID, m.PostStart, m.Kill, m.KillGrace = n.ID, state.Done, nil, nil
 	m.Announced, m.KillStart, m.PreStop, m.Stop, m.StopDeadline = false, time.Time{}, state.Idle, state.Idle, time.Time{}
-	m.Startup, m.Readiness = state.Unknown, state.Unknown
+	m.Startup, m.Readiness, m.Resizing = state.Unknown, state.Unknown, false
 }

@@ -8,9 +8,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/node/spec"
 	"github.com/dhow-project/dhow/internal/node/state"
 )
 
@@ -193,6 +195,62 @@ func TestDecide(t *testing.T) {
 		if d := cmp.Diff(tc.golden, text(Decide(tc.p))); d != "" {
 			t.Errorf("%s:\n%s", tc.name, d)
 		}
+	}
+}
+
+func TestResize(t *testing.T) {
+	limits := func(cpu, memory string) corev1.ResourceRequirements {
+		l := corev1.ResourceList{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory)}
+		return corev1.ResourceRequirements{Requests: l, Limits: l}
+	}
+	// a and b run with 100m and 64Mi each, as their sandbox says.
+	sized := func(change func(a, b *corev1.Container)) *state.Pod {
+		return scene(corev1.RestartPolicyAlways, "a=running b=running", func(p *state.Pod) {
+			for i := range p.API.Spec.Containers {
+				c := &p.API.Spec.Containers[i]
+				c.Resources = limits("100m", "64Mi")
+				p.Newest(c.Name).Config.Resources = spec.Container(p.API, c, 0)
+			}
+			p.Sandbox().Config.Resources = spec.Pod(p.API, 0)
+			change(&p.API.Spec.Containers[0], &p.API.Spec.Containers[1])
+		})
+	}
+	cases := []struct {
+		name string
+		p    *state.Pod
+		want string
+	}{
+		{"nothing", sized(func(a, b *corev1.Container) {}), ""},
+		{"up and down", sized(func(a, b *corev1.Container) { a.Resources, b.Resources = limits("200m", "64Mi"), limits("50m", "32Mi") }),
+			"sb 25000 134217728, a 20000 67108864, b 5000 33554432"},
+		{"down", sized(func(a, b *corev1.Container) { b.Resources = limits("50m", "32Mi") }), "b 5000 33554432"},
+		{"by restart", sized(func(a, b *corev1.Container) {
+			a.Resources = limits("100m", "128Mi")
+			a.ResizePolicy = []corev1.ContainerResizePolicy{{ResourceName: "memory", RestartPolicy: corev1.RestartContainer}}
+		}), "sb 20000 201326592, a restart"},
+		{"pod after its containers", func() *state.Pod {
+			p := sized(func(a, b *corev1.Container) { b.Resources = limits("50m", "32Mi") })
+			p.Newest("b").Config.Resources = spec.Container(p.API, &p.API.Spec.Containers[1], 0)
+			return p
+		}(), "sb 15000 100663296"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			var got []string
+			for _, s := range Decide(c.p).Steps {
+				who, what := s.Container, "restart"
+				if who == "" {
+					who = s.ID
+				}
+				if s.Resources != nil {
+					what = fmt.Sprint(s.Resources.CPUQuota, " ", s.Resources.MemoryLimit)
+				}
+				got = append(got, who+" "+what)
+			}
+			if d := cmp.Diff(c.want, strings.Join(got, ", ")); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	CreateSandbox   Verb = "create-sandbox"   // namespaces, address, cgroup
 	EnsureImage     Verb = "ensure-image"     // present, or pulled
 	StartContainer  Verb = "start-container"  // config, create, start, post-start hook
+	Resize          Verb = "resize"           // change the limits of what runs
 	BackOff         Verb = "back-off"         // say that a restart has to wait
 	RemoveContainer Verb = "remove-container" // an old attempt
 	BeginKill       Verb = "begin-kill"       // remember when the end began
@@ -36,6 +37,8 @@ func do(v Verb) doer {
 		return (*Worker).ensureImage
 	case StartContainer:
 		return (*Worker).startContainer
+	case Resize:
+		return (*Worker).resize
 	case BackOff:
 		return (*Worker).backOff
 	case RemoveContainer:

@@ -85,6 +85,8 @@ type Container struct {
 	Stop         Task
 	StopDeadline time.Time
 
+	Resizing bool // its limits are not yet those of its spec
+
 	Startup   Verdict
 	Readiness Verdict
 }

@@ -14,6 +14,7 @@ import (
 // owned are the conditions the node writes; all others belong to somebody else and are kept.
 var owned = [...]corev1.PodConditionType{
 	corev1.PodReadyToStartContainers, corev1.PodInitialized, corev1.PodReady, corev1.ContainersReady, corev1.PodScheduled,
+	corev1.PodResizeInProgress,
 }
 
 // Owned reports whether the node writes the condition.
@@ -46,6 +47,13 @@ func conditions(p *state.Pod, s, prev *corev1.PodStatus) {
 	} {
 		c.ObservedGeneration = p.API.Generation
 		s.Conditions = append(s.Conditions, since(c, prev, p))
+	}
+	for _, m := range p.Mem.Containers {
+		if m.Resizing {
+			s.Conditions = append(s.Conditions, since(corev1.PodCondition{Type: corev1.PodResizeInProgress, Status: corev1.ConditionTrue,
+				ObservedGeneration: p.API.Generation}, prev, p))
+			break
+		}
 	}
 	if f := p.Mem.Failed; f != nil && f.Reason == "Evicted" {
 		s.Conditions = append(s.Conditions, since(corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue,

@@ -35,6 +35,9 @@ func container(p *state.Pod, c *corev1.Container, init bool, old []corev1.Contai
 		s.AllocatedResources = c.Resources.Requests
 		r := c.Resources
 		s.Resources = &r
+		if m.Resizing && was != nil && was.Resources != nil {
+			s.Resources = was.Resources
+		}
 	} else if was != nil && n != nil {
 		s.AllocatedResources, s.Resources = was.AllocatedResources, was.Resources
 	}

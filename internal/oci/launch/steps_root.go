@@ -56,7 +56,7 @@ func (s mountRoot) mount(r *room) (int, error) {
 	}
 	o := s.overlay
 	if r.user < 0 {
-		return mount.Overlay(o.Lower, o.Upper, o.Work, 0)
+		return mount.Overlay(o.Lower, o.Upper, o.Work, 0, r.pivotDir)
 	}
 	return s.mapped(r, o)
 }
@@ -92,7 +92,7 @@ func (s mountRoot) mapped(r *room, o *proto.Overlay) (int, error) {
 		if len(lower) == 1 {
 			return unix.Dup(r.fds[len(r.fds)-1])
 		}
-		return mount.Overlay(lower, "", "", 0)
+		return mount.Overlay(lower, "", "", 0, r.pivotDir)
 	}
 	if path.Dir(o.Upper) != path.Dir(o.Work) {
 		return -1, fault.New(fault.Invalid, "upper and work directory of a root with a user namespace need the same parent")
@@ -101,7 +101,7 @@ func (s mountRoot) mapped(r *room, o *proto.Overlay) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	return mount.Overlay(lower, parent+"/"+path.Base(o.Upper), parent+"/"+path.Base(o.Work), 0)
+	return mount.Overlay(lower, parent+"/"+path.Base(o.Upper), parent+"/"+path.Base(o.Work), 0, r.pivotDir)
 }
 
 // makeCwd makes the working directory, as images expect.
