@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 
@@ -141,7 +140,7 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	}
 	for _, st := range states {
 		if st.ID == id {
-			return about("delete", id, removeDirs(st.Cgroups))
+			return about("delete", id, cgroup.RemoveDirs(ctx, st.Cgroups))
 		}
 	}
 	return nil
@@ -187,16 +186,6 @@ func about(verb, id string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s container %s: %w", verb, id, err)
-}
-
-// removeDirs removes a cgroup whose processes are gone, by its directories.
-func removeDirs(dirs []string) error {
-	for _, d := range dirs {
-		if err := os.Remove(d); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("remove cgroup: %w", err)
-		}
-	}
-	return nil
 }
 
 // Pid is the keeper's own.
