@@ -54,6 +54,7 @@ func (e *Engine) containersOf(sandbox string) []*container {
 type overlay struct {
 	lower       []string
 	upper, work string
+	volatile    bool // nobody will want it after a crash: a container does not outlive one
 }
 
 // CreateContainer is engine.Containers'.
@@ -122,7 +123,7 @@ func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandb
 			return err
 		}
 	}
-	in, err := e.input(c, s, im)
+	in, err := e.input(ctx, c, s, im)
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandb
 	}
 	pid, err := e.keeper.Create(ctx, keeper.Container{
 		ID: r.ID, Spec: compiled,
-		Overlay: &keeper.Overlay{Lower: root.lower, Upper: root.upper, Work: root.work},
+		Overlay: &keeper.Overlay{Lower: root.lower, Upper: root.upper, Work: root.work, Volatile: root.volatile},
 		User:    userOf(r.Config, im), Group: toUint32(r.Config.Security.Group), StrictGroups: r.Config.Security.StrictGroups,
 		LogPath: logPath(s.Config, r.Config),
 		Stdin:   r.Config.Stdin, StdinOnce: r.Config.StdinOnce, TTY: r.Config.TTY,
@@ -160,7 +161,7 @@ func (e *Engine) imageRoot(imageID, id string) (*overlay, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := &overlay{lower: lower, upper: filepath.Join(e.containerDir(id), "upper"), work: filepath.Join(e.containerDir(id), "work")}
+	root := &overlay{lower: lower, upper: filepath.Join(e.containerDir(id), "upper"), work: filepath.Join(e.containerDir(id), "work"), volatile: true}
 	for _, d := range []string{root.upper, root.work} {
 		if err := os.Mkdir(d, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			return nil, err
