@@ -149,7 +149,7 @@ func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandb
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.Last.PID = pid
-	return saveRecord(dir, r)
+	return nil
 }
 
 // imageRoot prepares a root of an image's layers, which stay as long as the container does.
@@ -235,11 +235,13 @@ func (e *Engine) failed(c *container, err error) {
 	})
 }
 
-// change edits the last state, keeps it, and tells the world with the event that f returns.
+// change edits the last state and tells the world with the event that f returns. Only an end is written down: until
+// then the keeper knows better.
 func (e *Engine) change(c *container, f func(*lastState) string) {
 	c.mu.Lock()
+	before := c.record.Last
 	event := f(&c.record.Last)
-	if !c.removed {
+	if l := c.record.Last; !c.removed && (l.State == engine.ContainerExited || l.State == engine.ContainerUnknown) && l != before {
 		if err := saveRecord(e.containerDir(c.record.ID), c.record); err != nil {
 			e.log.Error("save container record", "container", c.record.ID, "error", err)
 		}
