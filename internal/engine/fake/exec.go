@@ -66,6 +66,9 @@ func (e *Engine) Attach(ctx context.Context, id string, s engine.Streams) error 
 		c.logMu.Unlock()
 		s.Stdout.Write(out)
 	}
+	if s.Joined != nil {
+		s.Joined()
+	}
 	select {
 	case <-c.gone:
 		return nil
