@@ -77,10 +77,11 @@ pod_limits() {
 # leaves: with controllers for its children, a group has no processes of its own.
 leaves() {
 	find /sys/fs/cgroup/dhow-dhow -type d | while read -r dir; do
+		kind=$(cat "$dir/cgroup.type" 2>/dev/null) || continue # it went away
 		if [ -s "$dir/cgroup.subtree_control" ] && [ -n "$(cat "$dir/cgroup.subtree_control")" ] && [ -n "$(cat "$dir/cgroup.procs")" ]; then
 			echo "$dir has processes: $(cat "$dir/cgroup.procs")"
 		fi
-		case $(cat "$dir/cgroup.type") in domain) ;; *) echo "$dir is $(cat "$dir/cgroup.type")" ;; esac
+		[ "$kind" = domain ] || echo "$dir is $kind"
 	done >/tmp/inner
 	cat /tmp/inner
 	[ ! -s /tmp/inner ]
@@ -212,7 +213,11 @@ check "statistics" stats
 check "stopped pods leave no process behind" no_rest
 check "kill -9 of the daemon keeps containers" killed
 check "an image of 100 layers" layers
-check "pod with a user namespace" userns
+# Mounts of tmpfs can be id-mapped since Linux 6.3.
+case $(uname -r) in
+6.[0-2].*) echo "SKIP pod with a user namespace: needs Linux 6.3" ;;
+*) check "pod with a user namespace" userns ;;
+esac
 check "status" status
 cat /tmp/out
 check "20 pods, one after the other" podstart

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/oci/keeper"
@@ -40,7 +41,7 @@ func (e *Engine) exec(ctx context.Context, c *container, x engine.ExecConfig) (i
 	if err != nil {
 		return 0, err
 	}
-	in, err := e.input(c, s.view(), im)
+	in, err := e.input(ctx, c, s.view(), im)
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +77,7 @@ func (e *Engine) exec(ctx context.Context, c *container, x engine.ExecConfig) (i
 	p.started()
 	p.copy(x.Streams)
 	code, err := h.Wait(ctx)
-	p.drain()
+	p.drain(ctx)
 	return code, err
 }
 
@@ -177,8 +178,18 @@ func (p *pipes) copy(s engine.Streams) {
 	}
 }
 
-// drain waits for the rest of the output.
-func (p *pipes) drain() { p.wg.Wait() }
+// drain waits for the rest of the output: until nothing holds it open any more, or ctx ends.
+func (p *pipes) drain(ctx context.Context) {
+	now := time.Unix(1, 0)
+	defer context.AfterFunc(ctx, func() {
+		for _, f := range []*os.File{p.out, p.err} {
+			if f != nil {
+				f.SetReadDeadline(now)
+			}
+		}
+	})()
+	p.wg.Wait()
+}
 
 func (p *pipes) close() {
 	p.started()
@@ -224,7 +235,7 @@ func (e *Engine) Attach(ctx context.Context, id string, s engine.Streams) error 
 		}
 		return err
 	}
-	p.drain()
+	p.drain(ctx)
 	select { // the keeper's event is on its way
 	case <-c.exited:
 	case <-ctx.Done():

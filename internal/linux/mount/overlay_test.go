@@ -4,62 +4,70 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dhow-project/dhow/internal/linux/linuxtest"
+	"github.com/dhow-project/dhow/internal/linux/proc"
 )
 
-// The way of older kernels works on newer ones too.
+// Both ways must take more layers than one page of their names, and names that are too long for fsconfig.
 func TestOverlayOfManyLayers(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
+	linuxtest.Root(t)
+	top := filepath.Join(t.TempDir(), strings.Repeat("long", 40), strings.Repeat("long", 40))
+	l := Layers{Upper: filepath.Join(top, "upper"), Work: filepath.Join(top, "work"), Volatile: true, Scratch: filepath.Join(top, "scratch")}
+	for i := range 60 {
+		d := filepath.Join(top, fmt.Sprint("layer:", i))
+		l.Lower = append(l.Lower, d)
+		if err := os.MkdirAll(filepath.Join(d, fmt.Sprint("of", i)), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
-	const layers = 120
-	dir := t.TempDir()
-	sub := func(name string) string {
-		d := filepath.Join(dir, name)
+	for _, d := range []string{l.Upper, l.Work, l.Scratch} {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		return d
 	}
-	var lower []string
-	for i := range layers {
-		l := sub(fmt.Sprintf("layer:%d,%0150d", i, i))
-		if err := os.WriteFile(filepath.Join(l, fmt.Sprint(i)), nil, 0o644); err != nil {
+	for name, mount := range map[string]func(Layers, int) (int, error){"new": Overlay, "old": func(l Layers, attrs int) (int, error) {
+		var n names
+		defer n.close()
+		short, err := n.shorten(l)
+		if err != nil {
+			return -1, err
+		}
+		return oldOverlay(short, attrs)
+	}} {
+		if err := os.RemoveAll(filepath.Join(l.Work, "work")); err != nil { // what a volatile mount leaves
 			t.Fatal(err)
 		}
-		lower = append(lower, l)
-	}
-	upper, work, hang := sub("upper"), sub("work"), sub("hang")
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with its namespace
-		done <- func() error {
-			if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
+		err := proc.OnThread(func() error {
+			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 				return err
 			}
 			if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 				return err
 			}
-			m, err := overlayAt(hang, lower, upper, work, unix.MOUNT_ATTR_NODEV)
+			m, err := mount(l, unix.MOUNT_ATTR_NOSUID)
 			if err != nil {
 				return err
 			}
 			defer unix.Close(m)
-			left, err := os.ReadDir(hang)
-			if err != nil || len(left) > 0 {
-				return fmt.Errorf("still mounted: %v %w", left, err)
+			for i := range 60 {
+				fd, err := OpenIn(m, fmt.Sprint("of", i), unix.O_PATH)
+				if err != nil {
+					return err
+				}
+				unix.Close(fd)
 			}
-			seen, err := os.ReadDir(fmt.Sprintf("/proc/self/fd/%d", m))
-			if err == nil && len(seen) != layers {
-				err = fmt.Errorf("%d files of %d layers", len(seen), layers)
-			}
-			return err
-		}()
-	}()
-	if err := <-done; err != nil {
-		t.Fatal(err)
+			return unix.Mkdirat(m, "from "+name, 0o755)
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(filepath.Join(l.Upper, "from "+name)); err != nil {
+			t.Error(err)
+		}
 	}
 }

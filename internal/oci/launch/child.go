@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"fmt"
 	"path"
 	"strings"
 	"unsafe"
@@ -21,7 +22,8 @@ type payload struct {
 	seccomp  *proto.Filter
 	tty      bool
 	stdio    [3]int
-	init     int // the program to be instead of a command, or -1
+	init     int  // the program to be instead of a command, or -1
+	full     bool // it has all capabilities to choose from: a user namespace gives them
 }
 
 type sockFprog struct {
@@ -124,12 +126,16 @@ func credentials(t *proc.Table, p *payload) error {
 		c = *p.process.Capabilities
 	}
 	var sets [5]caps.Set
+	ours, err := ownCapabilities(p)
+	if err != nil {
+		return err
+	}
 	for i, list := range [][]string{c.Bounding, c.Effective, c.Permitted, c.Inheritable, c.Ambient} {
 		s, err := caps.Parse(list)
 		if err != nil {
 			return fault.As(fault.Invalid, err)
 		}
-		sets[i] = s & (1<<(caps.Last()+1) - 1)
+		sets[i] = s & (1<<(caps.Last()+1) - 1) & ours
 	}
 	bounding, effective, permitted, inheritable, ambient := sets[0], sets[1], sets[2], sets[3], sets[4]
 	for n := 0; n <= caps.Last(); n++ {
@@ -161,6 +167,19 @@ func credentials(t *proc.Table, p *payload) error {
 		}
 	}
 	return nil
+}
+
+// ownCapabilities are those there are to give: who asks for all means all of these.
+func ownCapabilities(p *payload) (caps.Set, error) {
+	if p.full {
+		return ^caps.Set(0), nil
+	}
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var d [2]unix.CapUserData
+	if err := unix.Capget(&h, &d[0]); err != nil {
+		return 0, fmt.Errorf("get capabilities: %w", err)
+	}
+	return caps.Set(d[0].Permitted) | caps.Set(d[1].Permitted)<<32, nil
 }
 
 func prctl(what, arg int) []proc.Arg {

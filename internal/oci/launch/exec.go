@@ -30,7 +30,7 @@ func Exec(e *proto.Exec, target Target, stdio [3]int) (*Process, error) {
 		return err
 	})
 	if err == nil {
-		if err = settle(child, e.Process); err != nil {
+		if _, err = settle(child, e.Process); err != nil {
 			discard(child)
 		}
 	}
@@ -88,7 +88,7 @@ func enter(e *proto.Exec, target Target, r *room, stdio [3]int) (*proc.Child, er
 	t.KeepOnly(keep)
 	t.Call("make session", unix.SYS_SETSID, nil)
 	t.Wait(p)
-	err = become(t, &payload{process: e.Process, identity: r.identity, seccomp: e.Seccomp, tty: e.TTY, stdio: stdio, init: -1})
+	err = become(t, &payload{process: e.Process, identity: r.identity, seccomp: e.Seccomp, tty: e.TTY, stdio: stdio, init: -1, full: target.User})
 	if err == nil {
 		var child *proc.Child
 		if child, err = proc.Start(t, p, 0, r.cgroup); err == nil {

@@ -248,12 +248,7 @@ func makeFS(r *room, fstype, source string, o mount.Options) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	var m int
-	if layers, ok := onlyLayers(fstype, data); ok {
-		m, err = mount.Overlay(layers, "", "", int(o.Set|o.RecSet), r.emptyDir)
-	} else {
-		m, err = mount.FS(fstype, source, data, int(o.Set|o.RecSet))
-	}
+	m, err := mount.FS(fstype, source, data, int(o.Set|o.RecSet))
 	if err != nil {
 		return -1, err
 	}
@@ -262,16 +257,6 @@ func makeFS(r *room, fstype, source string, o mount.Options) (int, error) {
 		err = mount.SetAttr(m, mount.Attr{Propagation: o.Propagation, UserNS: -1}, false)
 	}
 	return m, err
-}
-
-// onlyLayers are those of a read-only overlay. fsconfig(2) takes no value of more than 255 bytes,
-// so that they cannot be given as the one option they are.
-func onlyLayers(fstype string, data []string) ([]string, bool) {
-	if fstype != "overlay" || len(data) != 1 {
-		return nil, false
-	}
-	layers, ok := strings.CutPrefix(data[0], "lowerdir=")
-	return strings.Split(layers, ":"), ok
 }
 
 // mapOptions gives uid= and gid= their meaning in the container's user namespace, and
