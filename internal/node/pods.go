@@ -102,6 +102,9 @@ func (p *pods) changed(old, api *corev1.Pod) {
 func (p *pods) gone(uid types.UID) {
 	p.mu.Lock()
 	e := p.workers[uid]
+	if e != nil {
+		e.admitted = false // the scheduler counts it no more and has given its room to others
+	}
 	p.mu.Unlock()
 	if e != nil {
 		e.Gone()

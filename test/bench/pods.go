@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -102,6 +103,7 @@ type podWatch struct {
 	ended  chan error
 	seen   map[string]time.Time
 	client *http.Client
+	api    *api
 }
 
 type podEvent struct {
@@ -110,7 +112,7 @@ type podEvent struct {
 }
 
 func (c *cluster) watchPods() (*podWatch, error) {
-	w := &podWatch{events: make(chan podEvent, 4096), ended: make(chan error, 1), seen: map[string]time.Time{}, client: c.api.client()}
+	w := &podWatch{events: make(chan podEvent, 4096), ended: make(chan error, 1), seen: map[string]time.Time{}, client: c.api.client(), api: c.api}
 	ready := make(chan struct{})
 	go func() {
 		w.ended <- c.api.watch(w.client, podPath+"?watch=1", func() { close(ready) }, func(e event) bool {
@@ -129,6 +131,20 @@ func (c *cluster) watchPods() (*podWatch, error) {
 	case err := <-w.ended:
 		return nil, err
 	}
+}
+
+// status is what the API server says about the pod of a key.
+func (w *podWatch) status(key string) string {
+	_, name, _ := strings.Cut(key, " ")
+	raw, err := w.api.request(w.client, http.MethodGet, podPath+"/"+name, "", nil)
+	if err != nil {
+		return err.Error()
+	}
+	var p struct{ Status json.RawMessage }
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return err.Error()
+	}
+	return string(p.Status)
 }
 
 func (w *podWatch) stop() { w.client.CloseIdleConnections() }
@@ -150,7 +166,7 @@ func (w *podWatch) await(key string) (time.Time, error) {
 		case err := <-w.ended:
 			return time.Time{}, fmt.Errorf("the watch ended: %w", err)
 		case <-patience:
-			return time.Time{}, fmt.Errorf("not seen after a minute: %s", key)
+			return time.Time{}, fmt.Errorf("not seen after a minute: %s: %s", key, w.status(key))
 		}
 	}
 }
