@@ -13,7 +13,7 @@ import (
 )
 
 // ours are the names of clusters that tests make.
-var ours = regexp.MustCompile(`^t\d+-\d+$`)
+var ours = regexp.MustCompile(`\bt\d+-\d+\b`)
 
 // clusters are those that run on this machine, with the daemon's process and where they keep their data.
 func clusters() ([]string, error) {
