@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+)
+
+func measureList(b *bench) error {
+	c, err := b.cluster()
+	if err != nil {
+		return err
+	}
+	const many, bytes = 5000, 460 // 4.8 MB with managed fields, as the upstream figure
+	if err := parallel(64, many, func(h *http.Client, i int) error {
+		return c.api.create(h, mapPath, configMap(fmt.Sprintf("list-%d", i), bytes))
+	}, c.api); err != nil {
+		return err
+	}
+	size := 0
+	before, err := c.cpu()
+	if err != nil {
+		return err
+	}
+	n := b.times(30)
+	times, err := measureTimes(n, func(int) error {
+		raw, err := c.api.request(c.api.http, http.MethodGet, mapPath, "", nil)
+		size = len(raw)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	after, err := c.cpu()
+	if err != nil {
+		return err
+	}
+	b.set("list of 5,000, p50", "%s", millis(percentile(times, 50)))
+	b.set("list of 5,000, size", "%s", megabytes(int64(size)))
+	b.set("list of 5,000, server CPU", "%s", millis((after-before)/time.Duration(n)))
+	return c.api.delete(mapPath)
+}
+
+// measureGrowth makes and deletes many objects in a cluster of its own, and looks when all is quiet again.
+func measureGrowth(b *bench) error {
+	c := b.newCluster()
+	if err := c.up(); err != nil {
+		return err
+	}
+	defer c.purge()
+	time.Sleep(3 * time.Second)
+	idle, _, err := c.memory()
+	if err != nil {
+		return err
+	}
+	n := b.times(20000)
+	if err := parallel(64, n, func(h *http.Client, i int) error {
+		return c.api.create(h, mapPath, configMap(fmt.Sprintf("grow-%d", i), 100))
+	}, c.api); err != nil {
+		return err
+	}
+	if err := c.api.delete(mapPath); err != nil {
+		return err
+	}
+	wait := 130 * time.Second // Go collects at least every two minutes
+	if b.quick {
+		wait = 5 * time.Second
+	}
+	time.Sleep(wait)
+	after, _, err := c.memory()
+	if err != nil {
+		return err
+	}
+	fi, err := os.Stat(c.layout.Store())
+	if err != nil {
+		return err
+	}
+	b.set("memory after 20,000 objects came and went", "%s, %.0f %% of idle", megabytes(after), 100*float64(after)/float64(idle))
+	b.set("store file after 20,000 objects came and went", "%s", megabytes(fi.Size()))
+	return nil
+}
+
+func measureRestart(b *bench) error {
+	c, err := b.cluster()
+	if err != nil {
+		return err
+	}
+	if err := parallel(64, 10000, func(h *http.Client, i int) error {
+		return c.api.create(h, mapPath, configMap(fmt.Sprintf("warm-%d", i), 100))
+	}, c.api); err != nil {
+		return err
+	}
+	w, err := c.watchPods()
+	if err != nil {
+		return err
+	}
+	defer w.stop()
+	for i := range 10 {
+		name := fmt.Sprintf("warm-%d", i)
+		if err := c.api.create(c.api.http, podPath, pod(name)); err != nil {
+			return err
+		}
+		if _, err := w.running(name); err != nil {
+			return err
+		}
+	}
+	var all []time.Duration
+	for range b.times(10) {
+		if err := c.stopDaemon(); err != nil {
+			return err
+		}
+		begin := time.Now()
+		if err := c.up(); err != nil {
+			return err
+		}
+		all = append(all, time.Since(begin))
+	}
+	b.set("warm restart, 10,000 objects, pods running", "%s", millis(median(all)))
+	return nil
+}
