@@ -123,13 +123,17 @@ func credentials(t *proc.Table, p *payload) error {
 	if p.process.Capabilities != nil {
 		c = *p.process.Capabilities
 	}
+	held, err := caps.Held()
+	if err != nil {
+		return err
+	}
 	var sets [5]caps.Set
 	for i, list := range [][]string{c.Bounding, c.Effective, c.Permitted, c.Inheritable, c.Ambient} {
 		s, err := caps.Parse(list)
 		if err != nil {
 			return fault.As(fault.Invalid, err)
 		}
-		sets[i] = s & (1<<(caps.Last()+1) - 1)
+		sets[i] = s & held // a machine may lack some: privileged there means all there are
 	}
 	bounding, effective, permitted, inheritable, ambient := sets[0], sets[1], sets[2], sets[3], sets[4]
 	for n := 0; n <= caps.Last(); n++ {
