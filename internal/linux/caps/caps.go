@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // names in the order of their numbers, linux/capability.h.
@@ -61,3 +63,13 @@ func Last() int {
 
 // Has reports whether capability n is in s.
 func (s Set) Has(n int) bool { return s>>n&1 == 1 }
+
+// Held are the capabilities that this process may use and hand on.
+func Held() (Set, error) {
+	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var d [2]unix.CapUserData
+	if err := unix.Capget(&h, &d[0]); err != nil {
+		return 0, fmt.Errorf("read own capabilities: %w", err)
+	}
+	return Set(d[0].Permitted) | Set(d[1].Permitted)<<32, nil
+}

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"fmt"
 	"path"
 	"strings"
 	"unsafe"
@@ -174,12 +173,7 @@ func ownCapabilities(p *payload) (caps.Set, error) {
 	if p.full {
 		return ^caps.Set(0), nil
 	}
-	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var d [2]unix.CapUserData
-	if err := unix.Capget(&h, &d[0]); err != nil {
-		return 0, fmt.Errorf("get capabilities: %w", err)
-	}
-	return caps.Set(d[0].Permitted) | caps.Set(d[1].Permitted)<<32, nil
+	return caps.Held()
 }
 
 func prctl(what, arg int) []proc.Arg {

@@ -20,22 +20,22 @@ var bin embed.FS
 // Name of the program's file.
 const Name = "dhow-keeper"
 
-// Program is the keeper's program: the embedded one, else the file that
-// $DHOW_KEEPER names, else the file dhow-keeper beside the executable.
+// Program is the keeper's program: the file that $DHOW_KEEPER names (tests bring the one of their own source),
+// else the embedded one, else the file dhow-keeper beside the executable.
 func Program() ([]byte, error) {
-	b, err := bin.ReadFile("bin/" + Name)
-	if err == nil {
-		return b, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read embedded keeper: %w", err)
-	}
 	if p := os.Getenv("DHOW_KEEPER"); p != "" {
 		b, err := os.ReadFile(p)
 		if err != nil {
 			return nil, fmt.Errorf("read keeper named by DHOW_KEEPER: %w", err)
 		}
 		return b, nil
+	}
+	b, err := bin.ReadFile("bin/" + Name)
+	if err == nil {
+		return b, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read embedded keeper: %w", err)
 	}
 	if exe, err := os.Executable(); err == nil {
 		if b, err := os.ReadFile(filepath.Join(filepath.Dir(exe), Name)); err == nil {
