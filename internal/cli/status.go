@@ -69,7 +69,7 @@ func (a *app) status() *cobra.Command {
 func look(ctx context.Context, c config.Config) report {
 	r := report{Cluster: c.Name, Containers: map[string]int{}, Problems: []string{}}
 	daemon, err := c.Places().ReadRunning()
-	if err == nil && alive(daemon.PID) {
+	if err == nil && c.Places().Held() {
 		r.Running, r.Daemon = true, &daemon
 		r.RSS, r.Anonymous, r.CPU = usage(daemon.PID)
 	} else if err == nil {

@@ -40,7 +40,7 @@ func (a *app) up() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if r, err := c.Places().ReadRunning(); err == nil && alive(r.PID) && os.Getenv(progressFD) == "" {
+			if r, err := c.Places().ReadRunning(); err == nil && c.Places().Held() && os.Getenv(progressFD) == "" {
 				return fault.New(fault.Exists, "cluster %q is running already (pid %d): use 'dhow status', or --name for another one", c.Name, r.PID)
 			}
 			switch {
@@ -182,5 +182,3 @@ func (a *app) upForeground(ctx context.Context, c config.Config) error {
 	fmt.Fprintln(a.out, "\nStopping")
 	return a.host.Down(context.WithoutCancel(ctx), c, false, a.showStep)
 }
-
-func alive(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) != syscall.ESRCH }

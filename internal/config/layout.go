@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/dhow-project/dhow/internal/x/fault"
@@ -57,6 +58,17 @@ func (l Layout) ReadRunning() (Running, error) {
 		return r, err
 	}
 	return r, json.Unmarshal(raw, &r)
+}
+
+// Held reports whether a daemon holds the cluster's lock. Unlike a process number it cannot be somebody else's, nor a
+// process that has ended and was not reaped yet.
+func (l Layout) Held() bool {
+	f, err := os.Open(l.Lock())
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
 // Step is one thing that was done on the way up or down.

@@ -64,7 +64,11 @@ func (d *daemon) greeting() string {
 
 // serveEngine opens the socket that the command line uses.
 func (d *daemon) serveEngine(context.Context) (string, error) {
-	d.live("engine socket", func(ctx context.Context) error { return socket.Serve(ctx, d.layout.Socket(), d.engine, d.log) })
+	l, err := socket.Listen(d.layout.Socket())
+	if err != nil {
+		return "", err
+	}
+	d.live("engine socket", func(ctx context.Context) error { return socket.Serve(ctx, l, d.engine, d.log) })
 	return "", nil
 }
 

@@ -58,7 +58,7 @@ func (d *daemon) stopProcess(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("find the daemon: %w", err)
 	}
 	defer process.Close()
-	if !d.holdsLock() { // the number belongs to somebody else by now
+	if !d.layout.Held() { // the number belongs to somebody else by now
 		return false, nil
 	}
 	if err := process.Signal(syscall.SIGTERM); err != nil {
@@ -71,16 +71,6 @@ func (d *daemon) stopProcess(ctx context.Context) (bool, error) {
 		err = errors.Join(process.Signal(syscall.SIGKILL), process.Wait(ctx))
 	}
 	return err == nil, err
-}
-
-// holdsLock: somebody holds the lock of this cluster.
-func (d *daemon) holdsLock() bool {
-	f, err := flock(d.layout.Lock())
-	if err != nil {
-		return true
-	}
-	f.Close()
-	return false
 }
 
 // cleanHost stops the containers and takes back everything outside the data directory.

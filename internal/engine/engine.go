@@ -196,7 +196,8 @@ type Containers interface {
 	// Exec runs a command in the container and returns its exit code. A command that cannot be
 	// started is an error (Invalid: not found or not executable).
 	Exec(ctx context.Context, id string, e ExecConfig) (int, error)
-	// Attach joins the main process's streams until it exits or ctx ends.
+	// Attach joins the main process's streams until it exits or ctx ends. A reader that joined before the start is
+	// waited for when it is slow; a later one that reads nothing is dropped: it must not hold the container up.
 	Attach(ctx context.Context, id string, s Streams) error
 	// ReopenLog is called after the log file was renamed.
 	ReopenLog(ctx context.Context, id string) error

@@ -46,7 +46,7 @@ func (m *Manager) attach(ctx context.Context, id string, o AttachOptions) (Attac
 	m.mu.Unlock()
 	r := &record{ID: id, Ports: ports}
 
-	s, err := m.takeSandbox()
+	s, err := m.takeSandbox(o.NetNS)
 	if err == nil {
 		r.Sandbox, r.IPs = s.name, s.ips
 		err = m.commit(r)
@@ -77,11 +77,11 @@ func (m *Manager) commit(r *record) error {
 	return m.forget(m.poolPath(r.Sandbox))
 }
 
-// takeSandbox takes one from the pool or builds it now.
-func (m *Manager) takeSandbox() (*sandbox, error) {
+// takeSandbox takes one from the pool or builds it now; of a namespace that is given, it can only be built.
+func (m *Manager) takeSandbox(from string) (*sandbox, error) {
 	defer m.nudge()
 	m.mu.Lock()
-	if n := len(m.pool); n > 0 {
+	if n := len(m.pool); n > 0 && from == "" {
 		s := m.pool[0]
 		m.pool = slices.Delete(m.pool, 0, 1)
 		m.mu.Unlock()
@@ -92,7 +92,7 @@ func (m *Manager) takeSandbox() (*sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := m.build(ips)
+	s, err := m.build(ips, from)
 	if err != nil {
 		m.mu.Lock()
 		m.ipam.free(ips)

@@ -69,7 +69,7 @@ func (m *Manager) bringOut(dead []*sandbox) {
 
 // refill stops on an error; the next Attach or Detach tries again.
 func (m *Manager) refill(ips []netip.Addr) bool {
-	s, err := m.build(ips)
+	s, err := m.build(ips, "")
 	if err == nil {
 		err = m.save(m.poolPath(s.name), &record{Sandbox: s.name, IPs: s.ips})
 	}

@@ -300,7 +300,7 @@ func BenchmarkBuild(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		s, err := m.build(ips)
+		s, err := m.build(ips, "")
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -320,7 +320,7 @@ func BenchmarkTakeApart50(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			s, err := m.build(ips)
+			s, err := m.build(ips, "")
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -60,6 +60,8 @@ type PortMapping struct {
 // AttachOptions of one sandbox.
 type AttachOptions struct {
 	Ports []PortMapping
+	// NetNS is a network namespace to wire up instead of a new one: one that belongs to a user namespace, say.
+	NetNS string
 }
 
 // Attachment is what a sandbox got.

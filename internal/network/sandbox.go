@@ -33,10 +33,16 @@ type sandbox struct {
 
 func (m *Manager) netnsPath(name string) string { return filepath.Join(m.netnsDir(), name) }
 
-// build makes a sandbox with the addresses.
-func (m *Manager) build(ips []netip.Addr) (*sandbox, error) {
+// build makes a sandbox with the addresses, of a new namespace or one that is given.
+func (m *Manager) build(ips []netip.Addr, from string) (*sandbox, error) {
 	s := &sandbox{name: m.names.link(), ips: ips}
-	err := netns.Create(m.netnsPath(s.name), func(host *os.File) error { return m.wireInside(s, int(host.Fd())) })
+	wire := func(host *os.File) error { return m.wireInside(s, int(host.Fd())) }
+	var err error
+	if from == "" {
+		err = netns.Create(m.netnsPath(s.name), wire)
+	} else {
+		err = netns.Adopt(m.netnsPath(s.name), from, wire)
+	}
 	if err == nil {
 		err = m.wireOutside(s)
 	}

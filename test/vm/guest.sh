@@ -18,7 +18,7 @@ check() {
 	else
 		failed=$((failed + 1))
 		printf 'FAIL %s\n' "$what"
-		sed 's/^/     | /' /tmp/out | tail -n 40
+		grep -v memcache.go /tmp/out | sed 's/^/     | /' | tail -n 25
 	fi
 }
 
@@ -59,7 +59,7 @@ COPY busybox /bin/busybox
 RUN ["/bin/busybox", "--install", "-s", "/bin"]
 RUN mkdir -p /tmp /etc && chmod 1777 /tmp
 END
-	$dhow build -q -t box /tmp/box
+	$dhow build -q -t box:v1 /tmp/box
 }
 
 pods() {
@@ -77,10 +77,11 @@ pod_limits() {
 # leaves: with controllers for its children, a group has no processes of its own.
 leaves() {
 	find /sys/fs/cgroup/dhow-dhow -type d | while read -r dir; do
+		kind=$(cat "$dir/cgroup.type" 2>/dev/null) || continue # it went away
 		if [ -s "$dir/cgroup.subtree_control" ] && [ -n "$(cat "$dir/cgroup.subtree_control")" ] && [ -n "$(cat "$dir/cgroup.procs")" ]; then
 			echo "$dir has processes: $(cat "$dir/cgroup.procs")"
 		fi
-		case $(cat "$dir/cgroup.type") in domain) ;; *) echo "$dir is $(cat "$dir/cgroup.type")" ;; esac
+		[ "$kind" = domain ] || echo "$dir is $kind"
 	done >/tmp/inner
 	cat /tmp/inner
 	[ ! -s /tmp/inner ]
@@ -119,11 +120,11 @@ probe() {
 }
 
 pids() {
-	same "$($dhow run --rm --pids-limit 20 box cat /sys/fs/cgroup/pids.max)" 20 || return 1
-	not $dhow run --rm --pids-limit 20 box sh -c 'for i in $(seq 30); do sleep 5 & done; wait'
+	same "$($dhow run --rm --pids-limit 20 box:v1 cat /sys/fs/cgroup/pids.max)" 20 || return 1
+	not $dhow run --rm --pids-limit 20 box:v1 sh -c 'for i in $(seq 30); do sleep 5 & done; wait'
 }
 run_memory() {
-	$dhow run --rm --memory 32m box dd if=/dev/zero of=/dev/null bs=200M count=1
+	$dhow run --rm --memory 32m box:v1 dd if=/dev/zero of=/dev/null bs=200M count=1
 	same $? 137
 }
 
@@ -158,8 +159,8 @@ killed() {
 # An image of many layers: before Linux 6.8 all their names had to fit into a page.
 layers() {
 	mkdir -p /tmp/many
-	{ echo FROM box; for i in $(seq 100); do echo "COPY $i /layers/"; echo "$i" >"/tmp/many/$i"; done; } >/tmp/many/Dockerfile
-	$dhow build -q -t many /tmp/many && same "$($dhow run --rm many sh -c 'cat /layers/* | wc -l')" 100
+	{ echo FROM box:v1; for i in $(seq 100); do echo "COPY $i /layers/"; echo "$i" >"/tmp/many/$i"; done; } >/tmp/many/Dockerfile
+	$dhow build -q -t many:v1 /tmp/many && same "$($dhow run --rm many:v1 sh -c 'cat /layers/* | wc -l')" 100
 }
 
 userns() {
@@ -170,14 +171,14 @@ userns() {
 }
 
 status() { $dhow status; }
-podstart() { bin/podstart "$config" box 20; }
+podstart() { bin/podstart "$config" box:v1 20; }
 
 nothing_left() {
 	left=0
-	for what in "$(find /sys/fs/cgroup -name '*dhow*')" "$(grep dhow /proc/self/mountinfo)" "$(ip -o link | grep -v ': lo:')" \
-		"$(ls -d /run/dhow /var/lib/dhow 2>/dev/null)" "$(pgrep -fl 'dhow-keeper|bin/dhow' | grep -v guest)" \
+	for thing in "$(find /sys/fs/cgroup -name '*dhow*')" "$(grep dhow /proc/self/mountinfo)" "$(ip -o link | grep -v ': lo:')" \
+		"$(ls -d /run/dhow /var/lib/dhow 2>/dev/null)" "$(pgrep -f 'dhow-keeper|bin/dhow' | grep -v guest)" \
 		"$(ip rule | grep -v -e 'lookup \(local\|main\|default\)')" "$(grep -E '^(nft_chain_nat|nft_ct|nft_masq) [0-9]+ [1-9]' /proc/modules)"; do
-		[ -z "$what" ] || { echo "$what"; left=1; }
+		[ -z "$thing" ] || { echo "$thing"; left=1; }
 	done
 	return $left
 }
@@ -186,6 +187,7 @@ purge() { $dhow down --purge && until_ok nothing_left; }
 check "cgroup v2 only, with nsdelegate ($(uname -r))" unified
 check "dhow up -d" up
 cat /tmp/out
+[ "$failed" -eq 0 ] || exit 1
 check "the demo" demo
 sed -n '/What happened/,/^$/p' /tmp/out
 check "build an image with RUN steps" box
@@ -211,7 +213,11 @@ check "statistics" stats
 check "stopped pods leave no process behind" no_rest
 check "kill -9 of the daemon keeps containers" killed
 check "an image of 100 layers" layers
-check "pod with a user namespace" userns
+# Mounts of tmpfs can be id-mapped since Linux 6.3.
+case $(uname -r) in
+6.[0-2].*) echo "SKIP pod with a user namespace: needs Linux 6.3" ;;
+*) check "pod with a user namespace" userns ;;
+esac
 check "status" status
 cat /tmp/out
 check "20 pods, one after the other" podstart

@@ -51,6 +51,7 @@ func Controllers(d controller.Deps) []controller.Part {
 		ttl.New(d),
 		aggregation.New(d),
 		disruption.New(d),
+		csr.NewApprover(d),
 		csr.New(d),
 		protection.NewClaims(d),
 		protection.NewVolumes(d),

@@ -21,7 +21,9 @@ type strict struct {
 	real *api.Registry
 }
 
-func newStrict(t *testing.T, c client.Conn) client.Conn { return strict{c, t, api.NewRegistry(all.Kinds())} }
+func newStrict(t *testing.T, c client.Conn) client.Conn {
+	return strict{c, t, api.NewRegistry(all.Kinds())}
+}
 
 func (s strict) Create(ctx context.Context, k *api.Kind, obj api.Object, o metav1.CreateOptions) (api.Object, error) {
 	if err := s.whole(k, obj); err != nil {

@@ -1,6 +1,6 @@
 // Package csr signs approved certificate requests of the kubernetes.io signers and forgets old ones.
 //
-// It approves nothing: who may have a node's certificate is decided where nodes join.
+// approve.go approves nodes' own; csr.go signs. Read csr.go first.
 package csr
 
 import (

@@ -2,8 +2,10 @@ package daemonset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -21,27 +23,26 @@ var kind = appsv1.SchemeGroupVersion.WithKind("DaemonSet") // never changed
 // Controller of DaemonSets. Use New.
 type Controller struct {
 	*controller.Loop
-	sets        client.Cache[*appsv1.DaemonSet]
-	pods        client.Cache[*corev1.Pod]
-	nodes       client.Cache[*corev1.Node]
-	revisions   client.Cache[*appsv1.ControllerRevision]
-	api         client.Client[*appsv1.DaemonSet]
-	podAPI      client.Client[*corev1.Pod]
-	revisionAPI client.Client[*appsv1.ControllerRevision]
-	pending     *controller.Pending
+	sets      client.Cache[*appsv1.DaemonSet]
+	pods      client.Cache[*corev1.Pod]
+	nodes     client.Cache[*corev1.Node]
+	api       client.Client[*appsv1.DaemonSet]
+	podAPI    client.Client[*corev1.Pod]
+	revisions controller.Revisions
+	pending   *controller.Pending
+	failing   controller.Backoff
 }
 
 // New makes the controller.
 func New(d controller.Deps) *Controller {
 	c := &Controller{
 		sets: client.CacheOf[*appsv1.DaemonSet](d.Caches), pods: client.CacheOf[*corev1.Pod](d.Caches), nodes: client.CacheOf[*corev1.Node](d.Caches),
-		revisions: client.CacheOf[*appsv1.ControllerRevision](d.Caches), api: client.For[*appsv1.DaemonSet](d.Conn),
-		podAPI: client.For[*corev1.Pod](d.Conn), revisionAPI: client.For[*appsv1.ControllerRevision](d.Conn),
+		api: client.For[*appsv1.DaemonSet](d.Conn), podAPI: client.For[*corev1.Pod](d.Conn),
+		revisions: controller.NewRevisions(d, kind), failing: controller.Backoff{First: time.Second, Last: 15 * time.Minute},
 	}
 	c.Loop = controller.NewLoop(d, "daemonset-controller", c.sync)
 	c.pending = controller.NewPending(c.pods)
 	controller.IndexByOwner(c.pods)
-	controller.IndexByOwner(c.revisions)
 	controller.Changed(c.Loop, c.sets)
 	c.pods.Subscribe(func(old, p *corev1.Pod) {
 		for _, o := range []*corev1.Pod{old, p} {
@@ -74,34 +75,65 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 		c.Event(ds, corev1.EventTypeWarning, "SelectingAll", "This daemon set is selecting all pods. A non-empty selector is required.")
 		return nil
 	}
-	pods, err := controller.Owned(c.pods, ds, selector).Settle(ctx, c.podAPI, controller.RefTo(ds, kind), controller.Alive(ctx, c.api, ds))
+	alive := controller.Alive(ctx, c.api, ds)
+	pods, err := controller.Owned(c.pods, ds, selector).Settle(ctx, c.podAPI, controller.RefTo(ds, kind), alive)
 	if err != nil {
 		return err
 	}
-	hash := ""
+	history, err := c.revisions.Of(ctx, ds, selector, alive)
+	if err != nil {
+		return err
+	}
+	v := view{ds: ds, nodes: c.nodes.List(), pods: pods, now: time.Now()}
+	collisions := ds.Status.CollisionCount
 	if ds.DeletionTimestamp == nil {
-		if hash, err = c.revision(ctx, ds, pods); err != nil {
+		newest, n, err := c.revisions.Newest(ctx, ds, &ds.Spec.Template, history, collisions)
+		if err != nil {
 			return err
 		}
+		v.hash, collisions = newest.Labels[appsv1.DefaultDaemonSetUniqueLabelKey], n
 	}
-	p := decide(ds, hash, c.nodes.List(), pods, time.Now())
+	behind, again := c.pending.Any(key)
+	v.hold = func(node string) time.Duration {
+		if behind { // nothing will be tried
+			return 0
+		}
+		return c.failing.Try(string(ds.UID)+"/"+strconv.FormatInt(ds.Generation, 10)+"/"+node, v.now)
+	}
+	p := decide(v)
+	p.status.CollisionCount = collisions
 	if p.again > 0 {
 		c.AddAfter(key, p.again)
 	}
-	if behind, again := c.pending.Any(key); behind {
+	if behind {
 		c.AddAfter(key, again)
-	} else if err := c.apply(ctx, key, ds, hash, p); err != nil {
-		return err
+	} else {
+		err = c.apply(ctx, key, ds, v.hash, p)
 	}
-	if equality.Semantic.DeepEqual(ds.Status, p.status) {
+	return errors.Join(err, c.writeStatus(ctx, ds, p.status), c.forget(ctx, ds, history, pods, v.hash))
+}
+
+func (c *Controller) writeStatus(ctx context.Context, ds *appsv1.DaemonSet, s appsv1.DaemonSetStatus) error {
+	if equality.Semantic.DeepEqual(ds.Status, s) {
 		return nil
 	}
 	next := ds.DeepCopy()
-	next.Status = p.status
+	next.Status = s
 	if _, err := c.api.UpdateStatus(ctx, next); err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("write status: %w", err)
 	}
 	return nil
+}
+
+func (c *Controller) forget(ctx context.Context, ds *appsv1.DaemonSet, history []*appsv1.ControllerRevision, pods []*corev1.Pod, hash string) error {
+	if ds.DeletionTimestamp != nil {
+		return nil
+	}
+	used := map[string]bool{hash: true}
+	for _, p := range pods {
+		used[p.Labels[appsv1.DefaultDaemonSetUniqueLabelKey]] = true
+	}
+	return c.revisions.Forget(ctx, history, ds.Spec.RevisionHistoryLimit, used)
 }
 
 func (c *Controller) apply(ctx context.Context, key controller.Key, ds *appsv1.DaemonSet, hash string, p plan) error {
@@ -133,8 +165,11 @@ func (c *Controller) create(ctx context.Context, key controller.Key, ds *appsv1.
 }
 
 func (c *Controller) remove(ctx context.Context, key controller.Key, ds *appsv1.DaemonSet, p *corev1.Pod) error {
-	if p.Status.Phase == corev1.PodFailed {
+	switch p.Status.Phase {
+	case corev1.PodFailed:
 		c.Event(ds, corev1.EventTypeWarning, "FailedDaemonPod", "Found failed daemon pod %s/%s on node %s, will try to kill it", p.Namespace, p.Name, p.Spec.NodeName)
+	case corev1.PodSucceeded:
+		c.Event(ds, corev1.EventTypeNormal, "SucceededDaemonPod", "Found succeeded daemon pod %s/%s on node %s, will try to delete it", p.Namespace, p.Name, p.Spec.NodeName)
 	}
 	c.pending.Deleting(key, p)
 	err := c.podAPI.Delete(ctx, p.Namespace, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})

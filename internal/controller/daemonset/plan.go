@@ -1,17 +1,16 @@
-// Package daemonset keeps one pod on every node that wants it. It rolls by
-// deleting old pods; maxSurge is treated as maxUnavailable 1.
+// Package daemonset keeps one pod on every node that wants it.
 //
-// plan.go decides, daemonset.go and revision.go do. Read plan.go first.
+// plan.go decides what there should be, roll.go how pods of former templates
+// are replaced; fit.go says which nodes want one; daemonset.go does. Read plan.go first.
 package daemonset
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"github.com/dhow-project/dhow/internal/controller"
 )
@@ -20,190 +19,218 @@ type plan struct {
 	create []string // nodes
 	delete []*corev1.Pod
 	status appsv1.DaemonSetStatus
-	again  time.Duration
+	again  time.Duration // look again then, if not zero
 }
 
-// node says where a daemon's pod is or is meant to be.
-func node(p *corev1.Pod) string {
-	if p.Spec.NodeName != "" {
-		return p.Spec.NodeName
-	}
-	a := p.Spec.Affinity
-	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
-		return ""
-	}
-	for _, t := range a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
-		for _, f := range t.MatchFields {
-			if f.Key == "metadata.name" && len(f.Values) == 1 {
-				return f.Values[0]
-			}
+// view is what a plan is made from.
+type view struct {
+	ds    *appsv1.DaemonSet
+	hash  string // of the newest template
+	nodes []*corev1.Node
+	pods  []*corev1.Pod
+	hold  func(node string) time.Duration // how long a pod that failed there is not yet to be replaced
+	now   time.Time
+}
+
+type state struct {
+	view
+	plan
+	places []place // by the names of their nodes
+}
+
+// place is one node as the set sees it.
+type place struct {
+	node        string
+	start, stay bool          // a pod should be started; one that is there may stay
+	pods        []*corev1.Pod // the oldest first; those that ended and are being deleted are left out
+	running     []*corev1.Pod // of these, those that neither ended nor are being deleted
+}
+
+func decide(v view) plan {
+	s := &state{view: v}
+	s.look()
+	if v.ds.DeletionTimestamp == nil {
+		for i := range s.places {
+			s.manage(&s.places[i])
+		}
+		s.lost()
+		// Replacing waits until everything is in its place.
+		if len(s.create)+len(s.delete) == 0 {
+			s.roll()
 		}
 	}
-	return ""
+	s.count()
+	return s.plan
 }
 
-// fits is whether a pod of ds should be started on n, and whether one that is there may stay.
-func fits(sample *corev1.Pod, n *corev1.Node) (start, stay bool) {
-	if ok, err := nodeaffinity.GetRequiredNodeAffinity(sample).Match(n); err != nil || !ok {
-		return false, false
-	}
-	start, stay = true, true
-	for _, t := range n.Spec.Taints {
-		if slices.ContainsFunc(sample.Spec.Tolerations, func(tol corev1.Toleration) bool { return tolerates(tol, t) }) {
-			continue
-		}
-		switch t.Effect {
-		case corev1.TaintEffectNoExecute:
-			start, stay = false, false
-		case corev1.TaintEffectNoSchedule:
-			start = false
-		}
-	}
-	return start, stay
-}
-
-func tolerates(tol corev1.Toleration, t corev1.Taint) bool {
-	switch {
-	case tol.Effect != "" && tol.Effect != t.Effect, tol.Key != "" && tol.Key != t.Key:
-		return false
-	case tol.Operator == corev1.TolerationOpExists:
-		return true
-	}
-	return tol.Value == t.Value
-}
-
-func decide(ds *appsv1.DaemonSet, hash string, nodes []*corev1.Node, pods []*corev1.Pod, now time.Time) plan {
-	p := plan{status: appsv1.DaemonSetStatus{ObservedGeneration: ds.Generation, CollisionCount: ds.Status.CollisionCount, Conditions: ds.Status.Conditions}}
+func (s *state) look() {
 	on := map[string][]*corev1.Pod{}
-	for _, pod := range pods {
-		on[node(pod)] = append(on[node(pod)], pod)
+	for _, p := range s.pods {
+		if !controller.PodFinished(p) || p.DeletionTimestamp == nil {
+			on[node(p)] = append(on[node(p)], p)
+		}
 	}
-	sample := &corev1.Pod{Spec: *ds.Spec.Template.Spec.DeepCopy()}
+	sample := &corev1.Pod{Spec: *s.ds.Spec.Template.Spec.DeepCopy()}
 	tolerate(&sample.Spec)
-	var old []*corev1.Pod
-	minReady := time.Duration(ds.Spec.MinReadySeconds) * time.Second
-	for _, n := range nodes {
-		here := on[n.Name]
-		start, stay := fits(sample, n)
-		switch {
-		case start && len(here) == 0:
-			p.create = append(p.create, n.Name)
-		case !stay:
-			p.delete = append(p.delete, living(here)...)
-		}
-		if !start && (len(here) == 0 || !stay) {
-			if len(here) > 0 {
-				p.status.NumberMisscheduled++
+	for _, n := range s.nodes {
+		at := place{node: n.Name, pods: on[n.Name]}
+		at.start, at.stay = fits(sample, n)
+		slices.SortFunc(at.pods, older)
+		for _, p := range at.pods {
+			if p.DeletionTimestamp == nil && !controller.PodFinished(p) {
+				at.running = append(at.running, p)
 			}
-			continue
 		}
-		p.status.DesiredNumberScheduled++
-		keep := p.one(here)
-		if keep == nil {
-			continue
-		}
-		p.status.CurrentNumberScheduled++
-		if keep.Labels[appsv1.DefaultDaemonSetUniqueLabelKey] == hash {
-			p.status.UpdatedNumberScheduled++
-		} else if keep.DeletionTimestamp == nil {
-			old = append(old, keep)
-		}
-		if keep.DeletionTimestamp == nil && controller.PodReady(keep) {
-			p.status.NumberReady++
-		}
-		if ok, in := controller.PodAvailable(keep, minReady, now); ok && keep.DeletionTimestamp == nil {
-			p.status.NumberAvailable++
-		} else if in > 0 && (p.again == 0 || in < p.again) {
-			p.again = in
-		}
+		s.places = append(s.places, at)
 	}
-	p.status.NumberUnavailable = p.status.DesiredNumberScheduled - p.status.NumberAvailable
-	if ds.DeletionTimestamp != nil {
-		p.create, p.delete = nil, nil
-		return p
-	}
-	p.roll(ds, old, minReady, now)
-	return p
+	slices.SortFunc(s.places, func(a, b place) int { return cmp.Compare(a.node, b.node) })
 }
 
-// one keeps the oldest pod of a node, and deletes others and what has failed.
-func (p *plan) one(here []*corev1.Pod) *corev1.Pod {
-	slices.SortFunc(here, func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
-	var keep *corev1.Pod
-	for _, pod := range here {
-		switch {
-		case pod.DeletionTimestamp != nil:
-			if keep == nil {
-				keep = pod
+// older: pods that are on a node come first.
+func older(a, b *corev1.Pod) int {
+	if x, y := a.Spec.NodeName == "", b.Spec.NodeName == ""; x != y {
+		if y {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
+}
+
+// manage makes one node have one pod, or none.
+func (s *state) manage(at *place) {
+	switch {
+	case !at.stay:
+		for _, p := range at.pods {
+			if p.DeletionTimestamp == nil {
+				s.delete = append(s.delete, p)
 			}
-		case controller.PodFinished(pod), keep != nil && keep.DeletionTimestamp == nil:
-			p.delete = append(p.delete, pod)
-		default:
-			keep = pod
 		}
-	}
-	return keep
-}
-
-func living(in []*corev1.Pod) []*corev1.Pod {
-	return slices.DeleteFunc(slices.Clone(in), func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
-}
-
-// roll deletes old pods: those that are not available at once, others as far as maxUnavailable allows.
-func (p *plan) roll(ds *appsv1.DaemonSet, old []*corev1.Pod, minReady time.Duration, now time.Time) {
-	if ds.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
+		return
+	case at.start && len(at.pods) == 0:
+		s.create = append(s.create, at.node)
 		return
 	}
-	limit := 1
-	if r := ds.Spec.UpdateStrategy.RollingUpdate; r != nil && r.MaxUnavailable != nil {
-		if n, err := intstr.GetScaledValueFromIntOrPercent(r.MaxUnavailable, int(p.status.DesiredNumberScheduled), true); err == nil {
-			limit = max(1, n)
-		}
+	s.ended(at)
+	surge, _ := s.limits()
+	switch {
+	case surge == 0 && len(at.running) > 1:
+		s.delete = append(s.delete, at.running[1:]...)
+	case surge > 0 && at.start && len(at.running) == 0 && !s.ends(at):
+		s.create = append(s.create, at.node)
+	case surge > 0 && len(at.running) > 1:
+		s.pair(at)
 	}
-	room := limit - int(p.status.NumberUnavailable)
-	for _, pod := range old {
-		if slices.Contains(p.delete, pod) {
+}
+
+// ended removes pods that ended; those that failed not too often, since it may be the node that refuses them.
+func (s *state) ended(at *place) {
+	for _, p := range at.pods {
+		if p.DeletionTimestamp != nil || !controller.PodFinished(p) {
 			continue
 		}
-		if ok, _ := controller.PodAvailable(pod, minReady, now); ok {
-			if room <= 0 {
+		if p.Status.Phase == corev1.PodFailed {
+			if wait := s.hold(at.node); wait > 0 {
+				s.after(wait)
 				continue
 			}
-			room--
 		}
-		p.delete = append(p.delete, pod)
+		s.delete = append(s.delete, p)
 	}
 }
 
-// tolerate adds what every daemon bears.
-func tolerate(s *corev1.PodSpec) {
-	add := func(key string, effect corev1.TaintEffect) {
-		t := corev1.Toleration{Key: key, Operator: corev1.TolerationOpExists, Effect: effect}
-		if !slices.ContainsFunc(s.Tolerations, func(had corev1.Toleration) bool {
-			return had.Key == key && had.Effect == effect && had.Operator == t.Operator
-		}) {
-			s.Tolerations = append(s.Tolerations, t)
+// ends is whether a pod that ended is still there.
+func (s *state) ends(at *place) bool {
+	return slices.ContainsFunc(at.pods, func(p *corev1.Pod) bool { return p.DeletionTimestamp == nil && controller.PodFinished(p) })
+}
+
+// pair keeps one pod of the newest template and, until that is available, one former pod that is ready.
+func (s *state) pair(at *place) {
+	var fresh, former *corev1.Pod
+	for _, p := range at.running {
+		switch {
+		case s.updated(p) && fresh == nil:
+			fresh = p
+		case !s.updated(p) && former == nil:
+			former = p
+		default:
+			s.delete = append(s.delete, p)
 		}
 	}
-	add(corev1.TaintNodeNotReady, corev1.TaintEffectNoExecute)
-	add(corev1.TaintNodeUnreachable, corev1.TaintEffectNoExecute)
-	for _, key := range []string{corev1.TaintNodeDiskPressure, corev1.TaintNodeMemoryPressure, corev1.TaintNodePIDPressure, corev1.TaintNodeUnschedulable} {
-		add(key, corev1.TaintEffectNoSchedule)
-	}
-	if s.HostNetwork {
-		add(corev1.TaintNodeNetworkUnavailable, corev1.TaintEffectNoSchedule)
+	if fresh != nil && former != nil && (!controller.PodReady(former) || s.available(fresh)) {
+		s.delete = append(s.delete, former)
 	}
 }
 
-// pin binds a pod to a node through the scheduler: every term of its affinity gets the node's name.
-func pin(s *corev1.PodSpec, name string) {
-	field := []corev1.NodeSelectorRequirement{{Key: "metadata.name", Operator: corev1.NodeSelectorOpIn, Values: []string{name}}}
-	if s.Affinity == nil {
-		s.Affinity = &corev1.Affinity{}
+// lost pods wait for a node that is gone.
+func (s *state) lost() {
+	known := map[string]bool{}
+	for i := range s.places {
+		known[s.places[i].node] = true
 	}
-	if s.Affinity.NodeAffinity == nil {
-		s.Affinity.NodeAffinity = &corev1.NodeAffinity{}
+	for _, p := range s.pods {
+		if p.Spec.NodeName == "" && p.DeletionTimestamp == nil && node(p) != "" && !known[node(p)] {
+			s.delete = append(s.delete, p)
+		}
 	}
-	// The node was checked against the terms already; upstream replaces them as well.
-	s.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution = &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchFields: field}}}
+}
+
+func (s *state) updated(p *corev1.Pod) bool {
+	return p.Labels[appsv1.DefaultDaemonSetUniqueLabelKey] == s.hash
+}
+
+// available also says when to look again.
+func (s *state) available(p *corev1.Pod) bool {
+	ok, in := controller.PodAvailable(p, time.Duration(s.ds.Spec.MinReadySeconds)*time.Second, s.now)
+	s.after(in)
+	return ok
+}
+
+func (s *state) after(d time.Duration) {
+	if d > 0 && (s.again == 0 || d < s.again) {
+		s.again = d
+	}
+}
+
+// desired is on how many nodes a pod should run.
+func (s *state) desired() int {
+	n := 0
+	for i := range s.places {
+		if s.places[i].start {
+			n++
+		}
+	}
+	return n
+}
+
+// count makes the status; of several pods of a node the oldest counts.
+func (s *state) count() {
+	st := &s.status
+	*st = appsv1.DaemonSetStatus{ObservedGeneration: s.ds.Generation, CollisionCount: s.ds.Status.CollisionCount, Conditions: s.ds.Status.Conditions}
+	for i := range s.places {
+		at := &s.places[i]
+		switch {
+		case !at.start && len(at.pods) > 0:
+			st.NumberMisscheduled++
+			continue
+		case !at.start:
+			continue
+		}
+		st.DesiredNumberScheduled++
+		if len(at.pods) == 0 {
+			continue
+		}
+		st.CurrentNumberScheduled++
+		p := at.pods[0]
+		if s.updated(p) {
+			st.UpdatedNumberScheduled++
+		}
+		if controller.PodReady(p) {
+			st.NumberReady++
+			if s.available(p) {
+				st.NumberAvailable++
+			}
+		}
+	}
+	st.NumberUnavailable = st.DesiredNumberScheduled - st.NumberAvailable
 }

@@ -45,7 +45,7 @@ func New(d controller.Deps) *Controller {
 	c.pods.Subscribe(func(old, p *corev1.Pod) {
 		switch {
 		case p == nil:
-		case p.Spec.NodeName == "" && p.DeletionTimestamp != nil:
+		case stuck(p):
 			c.AddObject(p)
 		case p.Spec.NodeName != "" && (old == nil || old.Spec.NodeName == ""):
 			if _, ok := c.nodes.Get("", p.Spec.NodeName); !ok {
@@ -64,6 +64,11 @@ func New(d controller.Deps) *Controller {
 	return c
 }
 
+// stuck pods wait for a node to stop them, and never had one. Those that were removed and have finalizers are left alone.
+func stuck(p *corev1.Pod) bool {
+	return p.Spec.NodeName == "" && p.DeletionTimestamp != nil && (p.DeletionGracePeriodSeconds == nil || *p.DeletionGracePeriodSeconds > 0)
+}
+
 // Keys: pods have a namespace; nodes have this one, which no namespace can be called; everything has none.
 func nodeKey(name string) controller.Key { return controller.Key{Namespace: "/node", Name: name} }
 
@@ -74,7 +79,7 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 	case key.Namespace == "/node":
 		return c.orphaned(ctx, key.Name)
 	}
-	if p, ok := c.pods.Get(key.Namespace, key.Name); ok && p.Spec.NodeName == "" && p.DeletionTimestamp != nil {
+	if p, ok := c.pods.Get(key.Namespace, key.Name); ok && stuck(p) {
 		return c.remove(ctx, p)
 	}
 	return nil

@@ -107,3 +107,38 @@ func TestRank(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestReplicationController(t *testing.T) {
+	labels, n := map[string]string{"app": "old"}, int32(2)
+	rc := &corev1.ReplicationController{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "old"}, Spec: corev1.ReplicationControllerSpec{
+		Replicas: &n, Selector: labels, Template: &corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}},
+	}}
+	orphan := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "orphan", Labels: labels}}
+	test.Run(t, parts, []api.Object{rc, orphan}, func(r *test.Rig) {
+		ref := metav1.GetControllerOf(test.Get[*corev1.Pod](r, "ns", "orphan"))
+		if len(test.List[*corev1.Pod](r)) != 2 || ref == nil || ref.Kind != "ReplicationController" {
+			t.Fatalf("%d pods, the orphan belongs to %v", len(test.List[*corev1.Pod](r)), ref)
+		}
+		r.Ready(test.All)
+		want := corev1.ReplicationControllerStatus{Replicas: 2, FullyLabeledReplicas: 2, ReadyReplicas: 2, AvailableReplicas: 2, ObservedGeneration: 1}
+		if d := cmp.Diff(want, test.Get[*corev1.ReplicationController](r, "ns", "old").Status); d != "" {
+			t.Error(d)
+		}
+		r.Intercept(func(verb string, k *api.Kind, _ api.Object) error {
+			if verb == "create" && k.Kind == "Pod" {
+				return errors.New("quota")
+			}
+			return nil
+		})
+		test.Change(r, "ns", "old", func(rc *corev1.ReplicationController) { *rc.Spec.Replicas = 3 })
+		c := test.Get[*corev1.ReplicationController](r, "ns", "old").Status.Conditions
+		if len(c) != 1 || c[0].Type != corev1.ReplicationControllerReplicaFailure {
+			t.Fatalf("conditions %+v", c)
+		}
+		test.Change(r, "ns", "old", func(rc *corev1.ReplicationController) { *rc.Spec.Replicas = 1 })
+		rc := test.Get[*corev1.ReplicationController](r, "ns", "old")
+		if len(test.List[*corev1.Pod](r)) != 1 || len(rc.Status.Conditions) != 0 {
+			t.Errorf("%d pods, status %+v", len(test.List[*corev1.Pod](r)), rc.Status)
+		}
+	})
+}

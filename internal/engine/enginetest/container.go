@@ -211,7 +211,11 @@ func reopenLog(v *env) {
 
 func attach(v *env) {
 	id := v.run(v.sandbox(), "c", "sleep 1; exit 0")
-	v.must(v.Attach(v.ctx, id, engine.Streams{Stdout: &bytes.Buffer{}})) // returns at its end
+	joined := 0
+	v.must(v.Attach(v.ctx, id, engine.Streams{Stdout: &bytes.Buffer{}, Joined: func() { joined++ }})) // returns at its end
+	if joined != 1 {
+		v.Errorf("joined %d times", joined)
+	}
 	if c := v.state(id); c.State != engine.ContainerExited {
 		v.Errorf("attach ended while it is %s", c.State)
 	}

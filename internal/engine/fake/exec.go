@@ -70,6 +70,9 @@ func (e *Engine) Attach(ctx context.Context, id string, s engine.Streams) error 
 	if s.Joined != nil {
 		s.Joined()
 	}
+	if s.Joined != nil {
+		s.Joined()
+	}
 	select {
 	case <-c.gone:
 		if early {

@@ -154,9 +154,6 @@ func (e *Engine) throwaway(ctx context.Context, sandbox string, s build.RunSpec)
 				em.Options = append(em.Options, fmt.Sprintf("mode=%o", m.Mode))
 			}
 		case "overlay":
-			if m.SubPath != "" && m.SubPath != "." && len(m.Lower) > 1 {
-				return nil, fault.New(fault.Unsupported, "mount %s: a part of an image with several layers cannot be mounted yet: mount all of it, or COPY the part", m.Target)
-			}
 			em.Layers, em.ReadOnly = m.Lower, true
 		}
 		config.Mounts = append(config.Mounts, em)

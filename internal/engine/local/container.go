@@ -54,6 +54,7 @@ func (e *Engine) containersOf(sandbox string) []*container {
 type overlay struct {
 	lower       []string
 	upper, work string
+	volatile    bool // nobody will want it after a crash: a container does not outlive one
 }
 
 // CreateContainer is engine.Containers'.
@@ -122,7 +123,7 @@ func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandb
 			return err
 		}
 	}
-	in, err := e.input(c, s, im)
+	in, err := e.input(ctx, c, s, im)
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandb
 	}
 	pid, err := e.keeper.Create(ctx, keeper.Container{
 		ID: r.ID, Spec: compiled,
-		Overlay: &keeper.Overlay{Lower: root.lower, Upper: root.upper, Work: root.work},
+		Overlay: &keeper.Overlay{Lower: root.lower, Upper: root.upper, Work: root.work, Volatile: root.volatile},
 		User:    userOf(r.Config, im), Group: toUint32(r.Config.Security.Group), StrictGroups: r.Config.Security.StrictGroups,
 		LogPath: logPath(s.Config, r.Config),
 		Stdin:   r.Config.Stdin, StdinOnce: r.Config.StdinOnce, TTY: r.Config.TTY,
@@ -148,7 +149,7 @@ func (e *Engine) makeContainer(ctx context.Context, c *container, s engine.Sandb
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.Last.PID = pid
-	return saveRecord(dir, r)
+	return nil
 }
 
 // imageRoot prepares a root of an image's layers, which stay as long as the container does.
@@ -160,7 +161,7 @@ func (e *Engine) imageRoot(imageID, id string) (*overlay, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := &overlay{lower: lower, upper: filepath.Join(e.containerDir(id), "upper"), work: filepath.Join(e.containerDir(id), "work")}
+	root := &overlay{lower: lower, upper: filepath.Join(e.containerDir(id), "upper"), work: filepath.Join(e.containerDir(id), "work"), volatile: true}
 	for _, d := range []string{root.upper, root.work} {
 		if err := os.Mkdir(d, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			return nil, err
@@ -234,11 +235,13 @@ func (e *Engine) failed(c *container, err error) {
 	})
 }
 
-// change edits the last state, keeps it, and tells the world with the event that f returns.
+// change edits the last state and tells the world with the event that f returns. Only an end is written down: until
+// then the keeper knows better.
 func (e *Engine) change(c *container, f func(*lastState) string) {
 	c.mu.Lock()
+	before := c.record.Last
 	event := f(&c.record.Last)
-	if !c.removed {
+	if l := c.record.Last; !c.removed && (l.State == engine.ContainerExited || l.State == engine.ContainerUnknown) && l != before {
 		if err := saveRecord(e.containerDir(c.record.ID), c.record); err != nil {
 			e.log.Error("save container record", "container", c.record.ID, "error", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/oci/keeper"
@@ -40,7 +41,7 @@ func (e *Engine) exec(ctx context.Context, c *container, x engine.ExecConfig) (i
 	if err != nil {
 		return 0, err
 	}
-	in, err := e.input(c, s.view(), im)
+	in, err := e.input(ctx, c, s.view(), im)
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +77,7 @@ func (e *Engine) exec(ctx context.Context, c *container, x engine.ExecConfig) (i
 	p.started()
 	p.copy(x.Streams)
 	code, err := h.Wait(ctx)
-	p.drain()
+	p.drain(ctx)
 	return code, err
 }
 
@@ -137,12 +138,20 @@ func (p *pipes) open(s engine.Streams) (err error) {
 			return err
 		}
 	}
-	if s.Stderr != nil {
+	if s.Stderr != nil && sameWriter(s.Stdout, s.Stderr) {
+		p.childErr = p.childOut // one pipe keeps the order, and the writer is not used by two
+	} else if s.Stderr != nil {
 		if p.err, p.childErr, err = os.Pipe(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sameWriter compares what may be compared.
+func sameWriter(a, b io.Writer) bool {
+	defer func() { _ = recover() }() // a type that cannot be compared
+	return a == b
 }
 
 // started closes the child's ends here, so that the end of the child is the end of the streams.
@@ -169,8 +178,18 @@ func (p *pipes) copy(s engine.Streams) {
 	}
 }
 
-// drain waits for the rest of the output.
-func (p *pipes) drain() { p.wg.Wait() }
+// drain waits for the rest of the output: until nothing holds it open any more, or ctx ends.
+func (p *pipes) drain(ctx context.Context) {
+	now := time.Unix(1, 0)
+	defer context.AfterFunc(ctx, func() {
+		for _, f := range []*os.File{p.out, p.err} {
+			if f != nil {
+				f.SetReadDeadline(now)
+			}
+		}
+	})()
+	p.wg.Wait()
+}
 
 func (p *pipes) close() {
 	p.started()
@@ -205,15 +224,21 @@ func (e *Engine) Attach(ctx context.Context, id string, s engine.Streams) error 
 	defer h.Close()
 	resizes(s.Resize, func(size keeper.Size) { e.keeper.Resize(ctx, id, size) })
 	p.started()
-	p.copy(s)
 	if s.Joined != nil {
 		s.Joined()
 	}
+	p.copy(s)
 	err = h.Wait(ctx)
-	if err == nil {
-		p.drain()
-	} else if errors.Is(err, ctx.Err()) {
-		return ctx.Err()
+	if err != nil {
+		if errors.Is(err, ctx.Err()) {
+			return ctx.Err()
+		}
+		return err
 	}
-	return err
+	p.drain(ctx)
+	select { // the keeper's event is on its way
+	case <-c.exited:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }

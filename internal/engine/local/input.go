@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ import (
 )
 
 // input translates a container's config into what the spec compiler wants.
-func (e *Engine) input(c *container, s engine.Sandbox, im image.Image) (spec.Input, error) {
+func (e *Engine) input(ctx context.Context, c *container, s engine.Sandbox, im image.Image) (spec.Input, error) {
 	r := c.view()
 	conf := r.Config
 	in := spec.Input{
@@ -31,13 +32,13 @@ func (e *Engine) input(c *container, s engine.Sandbox, im image.Image) (spec.Inp
 		Annotations: conf.Annotations,
 	}
 	var err error
-	if in.Namespaces, err = e.namespaces(conf, s); err != nil {
+	if in.Namespaces, err = e.namespaces(ctx, conf, s); err != nil {
 		return in, err
 	}
 	if s.Config.Network != engine.Host {
 		in.Sysctls = s.Config.Sysctls
 	}
-	if in.Devices, err = devices(conf.Devices); err != nil {
+	if in.Devices, err = e.devices(conf, s.Config); err != nil {
 		return in, err
 	}
 	if in.Mounts, err = e.mounts(conf, s); err != nil {
@@ -67,7 +68,7 @@ func (e *Engine) containerCgroup(s engine.SandboxConfig, id string) string {
 	return e.cgroup(filepath.Join(s.CgroupParent, id))
 }
 
-func (e *Engine) namespaces(c engine.ContainerConfig, s engine.Sandbox) (spec.Namespaces, error) {
+func (e *Engine) namespaces(ctx context.Context, c engine.ContainerConfig, s engine.Sandbox) (spec.Namespaces, error) {
 	n := spec.Namespaces{Net: s.NetNS, IPC: ns.Path(e.nsDir(s.ID), ns.IPC), UTS: ns.Path(e.nsDir(s.ID), ns.UTS)}
 	if s.Config.Network == engine.Host {
 		n.Net, n.UTS = spec.Host, spec.Host
@@ -75,12 +76,20 @@ func (e *Engine) namespaces(c engine.ContainerConfig, s engine.Sandbox) (spec.Na
 	if s.Config.IPC == engine.Host {
 		n.IPC = spec.Host
 	}
+	if u := s.Config.User; u != nil {
+		n.User = ns.Path(e.nsDir(s.ID), ns.User)
+		n.UIDs = []specs.LinuxIDMapping{{ContainerID: 0, HostID: u.HostID, Size: u.Length}}
+		n.GIDs = n.UIDs
+	}
 	mode := c.PID
 	if mode == engine.Own {
 		mode = s.Config.PID
 	}
+	var err error
 	switch mode {
 	case engine.Own:
+	case engine.Shared:
+		n.PID, err = e.pidNamespace(ctx, s.ID)
 	case engine.Host:
 		n.PID = spec.Host
 	case engine.Target:
@@ -90,33 +99,9 @@ func (e *Engine) namespaces(c engine.ContainerConfig, s engine.Sandbox) (spec.Na
 		}
 		n.PID = fmt.Sprintf("/proc/%d/ns/pid", target.view().PID)
 	default:
-		return n, fault.New(fault.Unsupported, "one PID namespace for all containers of a sandbox is not supported yet")
+		err = fault.New(fault.Invalid, "PID namespace %q", mode)
 	}
-	return n, nil
-}
-
-// devices looks up what the host's nodes are.
-func devices(in []engine.Device) ([]spec.Device, error) {
-	var out []spec.Device
-	for _, d := range in {
-		var st unix.Stat_t
-		if err := unix.Stat(d.HostPath, &st); err != nil {
-			return nil, fault.New(fault.Invalid, "device %s: %w", d.HostPath, err)
-		}
-		kind := "c"
-		switch st.Mode & unix.S_IFMT {
-		case unix.S_IFCHR:
-		case unix.S_IFBLK:
-			kind = "b"
-		default:
-			return nil, fault.New(fault.Invalid, "device %s is no device node", d.HostPath)
-		}
-		out = append(out, spec.Device{
-			Path: d.Path, Type: kind, Major: int64(unix.Major(st.Rdev)), Minor: int64(unix.Minor(st.Rdev)),
-			Permissions: d.Permissions, Mode: st.Mode & 0o777, UID: st.Uid, GID: st.Gid,
-		})
-	}
-	return out, nil
+	return n, err
 }
 
 // mounts are the caller's, and the files that the sandbox has for every container unless the caller brings its own.
@@ -134,8 +119,11 @@ func (e *Engine) mounts(c engine.ContainerConfig, s engine.Sandbox) ([]spec.Moun
 	for _, name := range []string{"resolv.conf", "hostname", "hosts"} {
 		source, target := filepath.Join(e.sandboxDir(s.ID), name), "/etc/"+name
 		if _, err := os.Stat(source); err == nil && !taken[target] {
-			out = append(out, spec.Mount{Source: source, Target: target, ReadOnly: c.Security.ReadOnlyRoot})
+			out = append(out, spec.Mount{Source: source, Target: target, ReadOnly: c.Security.ReadOnlyRoot, MapIDs: s.Config.User != nil})
 		}
+	}
+	if !taken["/dev/shm"] {
+		out = append(out, spec.Mount{Source: e.shmSource(s), Target: "/dev/shm", Options: []string{"nosuid", "nodev", "noexec"}, MapIDs: s.Config.User != nil})
 	}
 	return out, nil
 }
@@ -156,10 +144,6 @@ func (e *Engine) mount(m engine.Mount) (spec.Mount, error) {
 		return out, nil
 	}
 	out.ReadOnly = true
-	if len(layers) == 1 { // an overlay needs two
-		out.Source = layers[0]
-		return out, nil
-	}
 	out.Source, out.Type = "overlay", "overlay"
 	out.Options = append(out.Options, "lowerdir="+strings.Join(layers, ":"))
 	return out, nil

@@ -17,8 +17,19 @@ import (
 	"github.com/dhow-project/dhow/internal/linux/linuxtest"
 )
 
-// open gives an engine of its own on this host, with an image made of busybox.
+// open gives an engine of its own on this host.
 func open(t testing.TB) *local.Engine {
+	t.Helper()
+	e, _ := openConfig(t)
+	t.Cleanup(func() {
+		if err := e.Purge(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func openConfig(t testing.TB) (*local.Engine, local.Config) {
 	t.Helper()
 	linuxtest.Root(t)
 	keeper := filepath.Join(t.TempDir(), "dhow-keeper")
@@ -28,18 +39,13 @@ func open(t testing.TB) *local.Engine {
 	t.Setenv("DHOW_KEEPER", keeper)
 	cfg := local.Config{
 		Name: fmt.Sprintf("t%d", os.Getpid()%100000), Dir: t.TempDir(), NetworkDir: filepath.Join(t.TempDir(), "net"),
-		PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.213.0.0/24")}, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.213.0.0/24")}, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	e, err := local.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := e.Purge(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return e
+	return e, cfg
 }
 
 func busybox(t testing.TB, e *local.Engine) string {

@@ -2,10 +2,14 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/linux/mount"
 	"github.com/dhow-project/dhow/internal/linux/ns"
 	"github.com/dhow-project/dhow/internal/oci/keeper"
 )
@@ -22,6 +26,9 @@ func (e *Engine) reconcile(ctx context.Context) error {
 		return err
 	}
 	if err := e.loadSandboxes(ctx); err != nil {
+		return err
+	}
+	if err := e.adoptInits(ctx, states); err != nil {
 		return err
 	}
 	if err := e.loadContainers(ctx, states); err != nil {
@@ -41,7 +48,7 @@ func (e *Engine) loadSandboxes(ctx context.Context) error {
 	}
 	for _, dir := range torn {
 		e.log.Warn("remove torn sandbox", "dir", dir)
-		if err := ns.Remove(dir + "/ns"); err != nil {
+		if err := errors.Join(ns.Remove(filepath.Join(dir, "ns")), mount.Unmount(filepath.Join(dir, "shm"))); err != nil {
 			return err
 		}
 		if err := os.RemoveAll(dir); err != nil {
@@ -51,20 +58,29 @@ func (e *Engine) loadSandboxes(ctx context.Context) error {
 	for id, r := range records {
 		s := &sandbox{record: r}
 		if !r.Stopped && !e.holds(r) { // the host was restarted
-			e.log.Info("sandbox lost its namespaces", "sandbox", id, "name", r.Config.Name)
-			s.record.Stopped = true
-			if err := saveRecord(e.sandboxDir(id), s.record); err != nil {
-				return err
-			}
+			e.loseSandbox(s)
 		}
 		e.sandboxes[id], e.names[keyOf(r.Config)] = s, id
 	}
 	return nil
 }
 
+// loseSandbox notes that a sandbox is worth nothing any more. What is left of it goes with its removal.
+func (e *Engine) loseSandbox(s *sandbox) {
+	r := &s.record
+	e.log.Info("sandbox lost its namespaces", "sandbox", r.ID, "name", r.Config.Name)
+	r.Stopped = true
+	if err := saveRecord(e.sandboxDir(r.ID), r); err != nil {
+		e.log.Error("save sandbox record", "sandbox", r.ID, "error", err)
+	}
+}
+
 // holds reports whether a sandbox's namespaces are still pinned.
 func (e *Engine) holds(r sandboxRecord) bool {
 	if r.Config.Network != engine.Host && !pinned(r.NetNS) {
+		return false
+	}
+	if r.Config.User != nil && !pinned(ns.Path(e.nsDir(r.ID), ns.User)) {
 		return false
 	}
 	return r.Config.IPC == engine.Host || pinned(ns.Path(e.nsDir(r.ID), ns.IPC))
@@ -77,7 +93,9 @@ func (e *Engine) loadContainers(ctx context.Context, states []keeper.State) erro
 	}
 	kept := map[string]keeper.State{}
 	for _, s := range states {
-		kept[s.ID] = s
+		if !strings.HasSuffix(s.ID, initSuffix) {
+			kept[s.ID] = s
+		}
 	}
 	for id, r := range records {
 		c := &container{record: r, exited: make(chan struct{})}
@@ -124,6 +142,12 @@ func (e *Engine) attachedSandboxes() []string {
 // follow takes over what the keeper says, as it says it.
 func (e *Engine) follow(ctx context.Context, events <-chan keeper.Event) error {
 	for event := range events {
+		if id, ok := strings.CutSuffix(event.State.ID, initSuffix); ok {
+			if event.State.Status == keeper.Exited {
+				e.group.Go("stop sandbox", func(ctx context.Context) error { e.initEnded(ctx, id); return nil })
+			}
+			continue
+		}
 		if c, err := e.container(event.State.ID); err == nil {
 			e.learn(c, event.State)
 		}

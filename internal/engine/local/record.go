@@ -45,7 +45,10 @@ type lastState struct {
 	User              *engine.ProcessUser `json:",omitempty"`
 }
 
-const recordFile = "record.json"
+const (
+	recordFile = "record.json"
+	newer      = ".new"
+)
 
 func saveRecord(dir string, v any) error {
 	raw, err := json.Marshal(v)
@@ -53,14 +56,23 @@ func saveRecord(dir string, v any) error {
 		return err
 	}
 	path := filepath.Join(dir, recordFile)
-	if err := os.WriteFile(path+".new", raw, 0o600); err != nil {
+	if err := os.WriteFile(path+newer, raw, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	// ext4 writes a file out that is renamed over another: so there is no other. Whoever is killed here has
+	// the newer one, which is whole.
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(path+newer, path)
 }
 
 func loadRecord(dir string, v any) error {
-	raw, err := os.ReadFile(filepath.Join(dir, recordFile))
+	path := filepath.Join(dir, recordFile)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		raw, err = os.ReadFile(path + newer)
+	}
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,9 @@ import (
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/linux/cgroup"
+	"github.com/dhow-project/dhow/internal/linux/mount"
 	"github.com/dhow-project/dhow/internal/linux/ns"
+	"github.com/dhow-project/dhow/internal/linux/userns"
 	"github.com/dhow-project/dhow/internal/network"
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
@@ -23,6 +25,7 @@ type sandbox struct {
 	mu      sync.Mutex
 	record  sandboxRecord
 	removed bool
+	init    int // process that holds the shared PID namespace, 0 for none
 }
 
 // sandboxKey identifies a sandbox to its owner.
@@ -99,6 +102,7 @@ func (e *Engine) makeSandbox(ctx context.Context, s *sandbox) error {
 		e.makeFiles,
 		e.makeCgroup,
 		e.makeNamespaces,
+		e.makeShm,
 		e.makeNetwork,
 	} {
 		if err := step(ctx, s); err != nil {
@@ -156,6 +160,9 @@ func (e *Engine) makeCgroup(_ context.Context, s *sandbox) error {
 // makeNamespaces pins those that containers share and the network does not bring.
 func (e *Engine) makeNamespaces(_ context.Context, s *sandbox) error {
 	c := s.record.Config
+	if c.User != nil && c.Network == engine.Host {
+		return fault.New(fault.Invalid, "a sandbox with a user namespace cannot have the host's network")
+	}
 	var kinds []ns.Kind
 	if c.IPC != engine.Host {
 		kinds = append(kinds, ns.IPC)
@@ -163,17 +170,21 @@ func (e *Engine) makeNamespaces(_ context.Context, s *sandbox) error {
 	if c.Network != engine.Host {
 		kinds = append(kinds, ns.UTS)
 	}
-	if c.Offline {
+	if c.Offline || c.User != nil { // a network of the host's user would obey none of the sandbox's
 		kinds = append(kinds, ns.Net)
 		s.record.NetNS = ns.Path(e.nsDir(s.record.ID), ns.Net)
 	}
 	if len(kinds) == 0 {
 		return nil
 	}
-	if err := ns.Create(e.nsDir(s.record.ID), kinds...); err != nil || c.Hostname == "" || c.Network == engine.Host {
-		return err
+	o := ns.Options{Kinds: kinds, LoopbackUp: c.Offline}
+	if c.Network != engine.Host {
+		o.Hostname = c.Hostname
 	}
-	return ns.SetHostname(ns.Path(e.nsDir(s.record.ID), ns.UTS), c.Hostname)
+	if u := c.User; u != nil {
+		o.IDs = []userns.Map{{Inside: 0, Outside: u.HostID, Size: u.Length}}
+	}
+	return ns.Create(e.nsDir(s.record.ID), o)
 }
 
 func (e *Engine) makeNetwork(ctx context.Context, s *sandbox) error {
@@ -185,7 +196,7 @@ func (e *Engine) makeNetwork(ctx context.Context, s *sandbox) error {
 	for i, p := range r.Config.Ports {
 		ports[i] = network.PortMapping{Protocol: p.Protocol, HostIP: p.HostIP, HostPort: p.HostPort, ContainerPort: p.ContainerPort}
 	}
-	a, err := e.network.Attach(ctx, r.ID, network.AttachOptions{Ports: ports})
+	a, err := e.network.Attach(ctx, r.ID, network.AttachOptions{Ports: ports, NetNS: r.NetNS})
 	if err != nil {
 		return err
 	}
@@ -252,8 +263,10 @@ func (e *Engine) killAll(ctx context.Context, id string) error {
 // releaseSandbox gives back what the host lent: address, ports, namespaces. It may be repeated.
 func (e *Engine) releaseSandbox(ctx context.Context, s *sandbox) error {
 	return errors.Join(
+		e.endInit(ctx, s),
 		e.network.Detach(ctx, s.record.ID),
 		ns.Remove(e.nsDir(s.record.ID)),
+		mount.Unmount(e.shmDir(s.record.ID)),
 	)
 }
 

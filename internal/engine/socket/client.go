@@ -169,13 +169,13 @@ func output(r io.Reader, s engine.Streams) (line, error) {
 			w = s.Stdout
 		case chStderr:
 			w = s.Stderr
-		case chEnd:
-			var l line
-			return l, json.Unmarshal(payload, &l)
 		case chJoined:
 			if s.Joined != nil {
 				s.Joined()
 			}
+		case chEnd:
+			var l line
+			return l, json.Unmarshal(payload, &l)
 		}
 		if w != nil {
 			if _, err := w.Write(payload); err != nil {

@@ -23,21 +23,26 @@ type Backend interface {
 	engine.Library
 }
 
-// Serve listens at path (mode 0600) until ctx ends.
-func Serve(ctx context.Context, path string, b Backend, log *slog.Logger) error {
+// Listen opens the socket at path for its owner only (mode 0600), in place of one that a crash left.
+func Listen(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
-		return errors.Join(err, l.Close())
+		return nil, errors.Join(err, l.Close())
 	}
+	return l, nil
+}
+
+// Serve answers at l until ctx ends, and closes it.
+func Serve(ctx context.Context, l net.Listener, b Backend, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:     handler(b),
 		BaseContext: func(net.Listener) context.Context { return ctx },

@@ -42,7 +42,7 @@ func Busybox(t testing.TB) string {
 	write(t, filepath.Join(root, "bin/busybox"), program, 0o755)
 	write(t, filepath.Join(root, "etc/passwd"), []byte("root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n"), 0o644)
 	write(t, filepath.Join(root, "etc/group"), []byte("root:x:0:\napp:x:1000:\nstaff:x:50:app\n"), 0o644)
-	for _, name := range []string{"sh", "true", "false", "cat", "echo", "sleep", "id", "ls", "grep", "dd", "head", "tail", "kill", "stty", "mount", "umask", "test", "touch", "hostname", "pwd", "mkdir", "readlink", "yes", "env", "seq", "wc", "tr"} {
+	for _, name := range []string{"sh", "true", "false", "cat", "echo", "sleep", "id", "ls", "grep", "dd", "head", "tail", "kill", "stty", "mount", "umask", "test", "touch", "hostname", "pwd", "mkdir", "readlink", "yes", "env", "ip", "nc", "seq", "wc", "tr"} {
 		if err := os.Symlink("busybox", filepath.Join(root, "bin", name)); err != nil {
 			t.Fatal(err)
 		}

@@ -106,3 +106,31 @@ func RawAttr(set uint64) (unsafe.Pointer, uintptr) {
 	a := &unix.MountAttr{Attr_set: set}
 	return unsafe.Pointer(a), unsafe.Sizeof(*a)
 }
+
+// Tmpfs mounts a tmpfs on a directory of the host. Unmount ends it.
+func Tmpfs(dir string, attrs int, options ...string) error {
+	m, err := FS("tmpfs", "tmpfs", options, attrs)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(m)
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", dir, err)
+	}
+	defer unix.Close(fd)
+	return Move(m, fd)
+}
+
+// Unmount detaches what is mounted at a path, however many times. What is not mounted is no error.
+func Unmount(at string) error {
+	for {
+		err := unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		if err == unix.EINVAL || err == unix.ENOENT || err == unix.ENOTDIR {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("unmount %s: %w", at, err)
+		}
+	}
+}

@@ -20,12 +20,21 @@ const self = "/proc/thread-self/ns/net"
 // file that is created. host is the namespace the caller was in. When setup
 // fails nothing is left. setup must not start goroutines that use the namespace.
 func Create(path string, setup func(host *os.File) error) error {
+	return create(path, func() error { return unix.Unshare(unix.CLONE_NEWNET) }, setup)
+}
+
+// Adopt is Create with the namespace that the file from is.
+func Adopt(path, from string, setup func(host *os.File) error) error {
+	return create(path, func() error { return join(from) }, setup)
+}
+
+func create(path string, enter func() error, setup func(host *os.File) error) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|unix.O_CLOEXEC, 0o444)
 	if err != nil {
 		return fmt.Errorf("pin network namespace: %w", err)
 	}
 	f.Close()
-	err = inThread(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func(host *os.File) error {
+	err = inThread(enter, func(host *os.File) error {
 		if err := setup(host); err != nil {
 			return err
 		}
@@ -43,13 +52,16 @@ func Create(path string, setup func(host *os.File) error) error {
 // Do runs f inside the namespace pinned at path. What f opens (sockets, above
 // all) keeps belonging to it; goroutines f starts do not run inside.
 func Do(path string, f func() error) error {
+	return inThread(func() error { return join(path) }, func(*os.File) error { return f() })
+}
+
+func join(path string) error {
 	ns, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("enter network namespace: %w", err)
+		return err
 	}
 	defer ns.Close()
-	enter := func() error { return unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET) }
-	return inThread(enter, func(*os.File) error { return f() })
+	return unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
 }
 
 // Delete unpins the namespace and removes its file. The kernel frees it, and

@@ -42,45 +42,92 @@ func Flag(k Kind) (int, error) {
 	return 0, fmt.Errorf("a namespace of kind %q cannot be pinned", k)
 }
 
+// Options say which namespaces to make.
+type Options struct {
+	Kinds []Kind // but for User, which IDs ask for
+	// IDs, when not empty, are the maps of a user namespace, for users and groups: pinned with the others, which it owns.
+	IDs        []userns.Map
+	Hostname   string // of the UTS namespace; "" leaves it
+	LoopbackUp bool   // in the network namespace
+}
+
 // Create makes namespaces and pins each at dir/<kind>; Path gives that name. What
 // a crashed call left there is removed first.
-func Create(dir string, kinds ...Kind) error {
-	flags, err := flagsOf(dir, kinds)
-	if err != nil {
+func Create(dir string, o Options) error {
+	if err := create(dir, o); err != nil {
+		return errors.Join(fmt.Errorf("create namespaces: %w", err), Remove(dir))
+	}
+	return nil
+}
+
+func create(dir string, o Options) error {
+	if err := os.Mkdir(dir, 0o700); errors.Is(err, fs.ErrExist) {
+		if err := Remove(dir); err != nil {
+			return err
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return err
+		}
+	} else if err != nil {
 		return err
 	}
-	if flags&unix.CLONE_NEWUSER != 0 {
-		return errors.New("create namespaces: a user namespace needs CreateUser")
+	flags := 0
+	for _, k := range o.Kinds {
+		f, err := Flag(k)
+		if err != nil {
+			return err
+		}
+		flags |= f
 	}
-	err = proc.OnThread(func() error {
+	if len(o.IDs) > 0 {
+		return createUser(dir, flags, o)
+	}
+	return proc.OnThread(func() error {
 		if err := unix.Unshare(flags); err != nil {
 			return fmt.Errorf("unshare: %w", err)
 		}
-		return pin(dir, "/proc/thread-self/ns/", kinds)
+		if o.Hostname != "" {
+			if err := unix.Sethostname([]byte(o.Hostname)); err != nil {
+				return fmt.Errorf("set host name: %w", err)
+			}
+		}
+		if o.LoopbackUp {
+			if err := LoopbackUp(); err != nil {
+				return err
+			}
+		}
+		return pin(dir, "/proc/thread-self/ns/", o.Kinds)
 	})
-	return undo(dir, err)
 }
 
-// CreateUser makes a user namespace with its maps, pinned at dir/user, and namespaces of the other kinds that it owns.
-func CreateUser(dir string, uids, gids []userns.Map, kinds ...Kind) error {
-	flags, err := flagsOf(dir, kinds)
+func createUser(dir string, flags int, o Options) error {
+	fd, err := userns.New(o.IDs, o.IDs)
 	if err != nil {
 		return err
 	}
-	fd, err := userns.New(uids, gids)
-	if err != nil {
-		return fmt.Errorf("create namespaces: %w", err)
-	}
 	defer unix.Close(fd)
 	if err := pinFile(Path(dir, User), "/proc/self/fd/"+strconv.Itoa(fd)); err != nil {
-		return undo(dir, err)
+		return err
 	}
-	return undo(dir, createIn(dir, fd, flags&^unix.CLONE_NEWUSER, kinds))
+	if err := createIn(dir, fd, flags, o); err != nil || !o.LoopbackUp {
+		return err
+	}
+	return proc.OnThread(func() error {
+		net, err := os.Open(Path(dir, Net))
+		if err != nil {
+			return err
+		}
+		defer net.Close()
+		if err := unix.Setns(int(net.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("enter network namespace: %w", err)
+		}
+		return LoopbackUp()
+	})
 }
 
 // createIn lets a child enter the user namespace, which a program with threads
 // cannot, and makes the others there.
-func createIn(dir string, user, flags int, kinds []Kind) error {
+func createIn(dir string, user, flags int, o Options) error {
 	p, err := proc.NewPipes()
 	if err != nil {
 		return err
@@ -89,6 +136,9 @@ func createIn(dir string, user, flags int, kinds []Kind) error {
 	t.KeepOnly(append(p.ChildFds(), user))
 	t.Call("join user namespace", unix.SYS_SETNS, []proc.Arg{proc.Num(user), proc.Num(unix.CLONE_NEWUSER)})
 	t.Call("unshare", unix.SYS_UNSHARE, []proc.Arg{proc.Num(flags)})
+	if o.Hostname != "" {
+		t.Call("set host name", unix.SYS_SETHOSTNAME, []proc.Arg{t.Str(o.Hostname), proc.Num(len(o.Hostname))})
+	}
 	t.Wait(p)
 	c, err := proc.Start(t, p, 0, -1)
 	if err != nil {
@@ -103,30 +153,7 @@ func createIn(dir string, user, flags int, kinds []Kind) error {
 	if err := c.Ready(); err != nil {
 		return err
 	}
-	rest := make([]Kind, 0, len(kinds))
-	for _, k := range kinds {
-		if k != User {
-			rest = append(rest, k)
-		}
-	}
-	return pin(dir, "/proc/"+strconv.Itoa(c.Pid)+"/ns/", rest)
-}
-
-func flagsOf(dir string, kinds []Kind) (flags int, err error) {
-	if err := Remove(dir); err != nil {
-		return 0, err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return 0, fmt.Errorf("create namespaces: %w", err)
-	}
-	for _, k := range kinds {
-		f, err := Flag(k)
-		if err != nil {
-			return 0, err
-		}
-		flags |= f
-	}
-	return flags, nil
+	return pin(dir, "/proc/"+strconv.Itoa(c.Pid)+"/ns/", o.Kinds)
 }
 
 // Path is where Create pins a kind.
@@ -153,18 +180,15 @@ func pinFile(file, from string) error {
 	return nil
 }
 
-func undo(dir string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return errors.Join(fmt.Errorf("create namespaces: %w", err), Remove(dir))
-}
-
 // Remove unpins what Create made and removes dir. It is idempotent; a
 // namespace ends when nothing uses it any more.
 func Remove(dir string) error {
-	for _, k := range []Kind{Net, IPC, UTS, User} {
-		file := Path(dir, k)
+	pins, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove namespaces: %w", err)
+	}
+	for _, p := range pins {
+		file := filepath.Join(dir, p.Name())
 		for {
 			err := unix.Unmount(file, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 			if err == unix.EINVAL || err == unix.ENOENT || err == unix.ENOTDIR {

@@ -24,7 +24,7 @@ func container(p *state.Pod, c *corev1.Container, init bool, old []corev1.Contai
 	if n == nil {
 		forgotten(p, &s, was, m)
 	} else {
-		present(p, &s, c, n, m, init)
+		present(p, &s, c, n, m, init && !state.Sidecar(c))
 	}
 	if s.LastTerminationState.Terminated == nil && was != nil && s.RestartCount > 0 {
 		s.LastTerminationState = was.LastTerminationState
@@ -92,7 +92,7 @@ func present(p *state.Pod, s *corev1.ContainerStatus, c *corev1.Container, n *en
 		}
 	case engine.ContainerExited:
 		t := terminated(p, n)
-		if m.Waiting != nil && !ending(p) && state.Restarts(p.API, c, n, init && !state.Sidecar(c)) {
+		if m.Waiting != nil && !ending(p) && state.Restarts(p.API, c, n, init) {
 			s.State.Waiting, s.LastTerminationState.Terminated = waiting(p, m), t
 			return
 		}

@@ -106,7 +106,7 @@ func TestPinnedNamespaces(t *testing.T) {
 	k := newKit(t)
 	dir := filepath.Join(k.dir, "ns")
 	m := []userns.Map{{Inside: 0, Outside: 200000, Size: 65536}}
-	if err := ns.CreateUser(dir, m, m, ns.User, ns.Net, ns.IPC, ns.UTS); err != nil {
+	if err := ns.Create(dir, ns.Options{IDs: m, Kinds: []ns.Kind{ns.Net, ns.IPC, ns.UTS}}); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 
@@ -131,20 +130,14 @@ func (c *Client) Kill(ctx context.Context, id string, sig int, all bool) error {
 
 // Delete kills the container if need be, waits for its end, forgets it and removes its cgroup. Idempotent.
 func (c *Client) Delete(ctx context.Context, id string) error {
-	states, err := c.List(ctx)
+	reply, err := c.ask(ctx, &proto.Request{Op: proto.OpDelete, ID: id})
 	if err != nil {
 		return about("delete", id, err)
 	}
-	_, err = c.ask(ctx, &proto.Request{Op: proto.OpDelete, ID: id})
-	if err != nil {
-		return about("delete", id, err)
+	for _, st := range reply.States {
+		err = errors.Join(err, cgroup.RemoveDirs(ctx, st.Cgroups))
 	}
-	for _, st := range states {
-		if st.ID == id {
-			return about("delete", id, removeDirs(st.Cgroups))
-		}
-	}
-	return nil
+	return about("delete", id, err)
 }
 
 // List gives every container that was created and not deleted, oldest first.
@@ -187,16 +180,6 @@ func about(verb, id string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s container %s: %w", verb, id, err)
-}
-
-// removeDirs removes a cgroup whose processes are gone, by its directories.
-func removeDirs(dirs []string) error {
-	for _, d := range dirs {
-		if err := os.Remove(d); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("remove cgroup: %w", err)
-		}
-	}
-	return nil
 }
 
 // Pid is the keeper's own.

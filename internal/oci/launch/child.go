@@ -21,7 +21,8 @@ type payload struct {
 	seccomp  *proto.Filter
 	tty      bool
 	stdio    [3]int
-	init     int // the program to be instead of a command, or -1
+	init     int  // the program to be instead of a command, or -1
+	full     bool // it has all capabilities to choose from: a user namespace gives them
 }
 
 type sockFprog struct {
@@ -123,17 +124,17 @@ func credentials(t *proc.Table, p *payload) error {
 	if p.process.Capabilities != nil {
 		c = *p.process.Capabilities
 	}
-	held, err := caps.Held()
+	var sets [5]caps.Set
+	ours, err := ownCapabilities(p)
 	if err != nil {
 		return err
 	}
-	var sets [5]caps.Set
 	for i, list := range [][]string{c.Bounding, c.Effective, c.Permitted, c.Inheritable, c.Ambient} {
 		s, err := caps.Parse(list)
 		if err != nil {
 			return fault.As(fault.Invalid, err)
 		}
-		sets[i] = s & held // a machine may lack some: privileged there means all there are
+		sets[i] = s & (1<<(caps.Last()+1) - 1) & ours
 	}
 	bounding, effective, permitted, inheritable, ambient := sets[0], sets[1], sets[2], sets[3], sets[4]
 	for n := 0; n <= caps.Last(); n++ {
@@ -165,6 +166,14 @@ func credentials(t *proc.Table, p *payload) error {
 		}
 	}
 	return nil
+}
+
+// ownCapabilities are those there are to give: who asks for all means all of these.
+func ownCapabilities(p *payload) (caps.Set, error) {
+	if p.full {
+		return ^caps.Set(0), nil
+	}
+	return caps.Held()
 }
 
 func prctl(what, arg int) []proc.Arg {

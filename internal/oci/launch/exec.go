@@ -30,7 +30,7 @@ func Exec(e *proto.Exec, target Target, stdio [3]int) (*Process, error) {
 		return err
 	})
 	if err == nil {
-		if err = settle(child, e.Process); err != nil {
+		if _, err = settle(child, e.Process); err != nil {
 			discard(child)
 		}
 	}
@@ -50,7 +50,7 @@ func enter(e *proto.Exec, target Target, r *room, stdio [3]int) (*proc.Child, er
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return nil, fmt.Errorf("unshare: %w", err)
 	}
-	const all = unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWCGROUP
+	const all = unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWPID
 	if err := unix.Setns(target.Pidfd, all); err != nil {
 		if err == unix.ESRCH {
 			return nil, fault.New(fault.Conflict, "container is not running")
@@ -78,14 +78,17 @@ func enter(e *proto.Exec, target Target, r *room, stdio [3]int) (*proc.Child, er
 	}
 	t := new(proc.Table)
 	keep := append(p.ChildFds(), stdio[0], stdio[1], stdio[2])
+	t.KeepOnly(append(keep, target.Pidfd))
+	// Not earlier: with nsdelegate (cgroups(7)), which systemd sets, the kernel lets nobody inside a cgroup
+	// namespace be born in a cgroup unless it is in one below that namespace's root already.
+	t.Call("join cgroup namespace", unix.SYS_SETNS, []proc.Arg{proc.Num(target.Pidfd), proc.Num(unix.CLONE_NEWCGROUP)})
 	if target.User {
-		t.KeepOnly(append(keep, target.Pidfd))
 		t.Call("join user namespace", unix.SYS_SETNS, []proc.Arg{proc.Num(target.Pidfd), proc.Num(unix.CLONE_NEWUSER)})
 	}
 	t.KeepOnly(keep)
 	t.Call("make session", unix.SYS_SETSID, nil)
 	t.Wait(p)
-	err = become(t, &payload{process: e.Process, identity: r.identity, seccomp: e.Seccomp, tty: e.TTY, stdio: stdio, init: -1})
+	err = become(t, &payload{process: e.Process, identity: r.identity, seccomp: e.Seccomp, tty: e.TTY, stdio: stdio, init: -1, full: target.User})
 	if err == nil {
 		var child *proc.Child
 		if child, err = proc.Start(t, p, 0, r.cgroup); err == nil {

@@ -50,6 +50,11 @@ func Compile(c *proto.Container) (*Plan, error) {
 	if !path.IsAbs(s.Process.Cwd) {
 		return nil, fault.New(fault.Invalid, "working directory %q is not absolute", s.Process.Cwd)
 	}
+	switch s.Linux.RootfsPropagation {
+	case "", "private", "rprivate":
+	default:
+		return nil, fault.New(fault.Unsupported, "root propagation %q is not supported: the root of a container is private", s.Linux.RootfsPropagation)
+	}
 	p := new(Plan)
 	p.add(joinCgroup{c.Cgroups})
 	if err := p.namespaces(s); err != nil {
@@ -135,7 +140,7 @@ func (p *Plan) sysctls(s *specs.Spec) {
 // the container's. What lies below a late mount is late as well.
 func (p *Plan) mounts(c *proto.Container) error {
 	s := c.Spec
-	var early []Step
+	var early, layers []Step
 	var late []string
 	for i, m := range s.Mounts {
 		if !path.IsAbs(m.Destination) {
@@ -150,6 +155,8 @@ func (p *Plan) mounts(c *proto.Container) error {
 		switch {
 		case m.Type == "bind" || o.Bind:
 			p.add(openBind{i, m.Source, o, m.UIDMappings, m.GIDMappings})
+		case m.Type == "overlay" && layersOf(o) != nil:
+			layers = append(layers, openLayers{i, layersOf(o), o})
 		case m.Type == "cgroup" || m.Type == "cgroup2":
 			early = append(early, mountCgroups{dst, c.Cgroups, o})
 			continue
@@ -176,7 +183,9 @@ func (p *Plan) mounts(c *proto.Container) error {
 		p.Late = append(p.Late, mask{masked, path.Clean("/" + m)})
 		masked++
 	}
-	p.add(ownMounts{}, mountRoot{s.Root.Path, c.Overlay})
+	p.add(ownMounts{})
+	p.add(layers...)
+	p.add(mountRoot{s.Root.Path, c.Overlay})
 	p.add(early...)
 	return nil
 }

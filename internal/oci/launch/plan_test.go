@@ -71,14 +71,14 @@ func TestLookup(t *testing.T) {
 		open   func(string) (io.ReadCloser, error)
 		want   string
 	}{
-		{"app", nil, false, files, "{1000 1001 [10 50] /home/app}"},
-		{"1000", nil, false, files, "{1000 1001 [10 50] /home/app}"},
-		{"app", nil, true, files, "{1000 1001 [] /home/app}"},
-		{"app:staff", nil, false, files, "{1000 50 [] /home/app}"},
-		{"app:5", nil, false, files, "{1000 5 [] /home/app}"},
-		{"app", &seven, false, files, "{1000 7 [10 50] /home/app}"},
-		{"4711", nil, false, files, "{4711 0 [] /}"},
-		{"4711:8", nil, false, none, "{4711 8 [] /}"},
+		{"app", nil, false, files, "{1000 1001 [10 50 1001] /home/app}"},
+		{"1000", nil, false, files, "{1000 1001 [10 50 1001] /home/app}"},
+		{"app", nil, true, files, "{1000 1001 [1001] /home/app}"},
+		{"app:staff", nil, false, files, "{1000 50 [50] /home/app}"},
+		{"app:5", nil, false, files, "{1000 5 [5] /home/app}"},
+		{"app", &seven, false, files, "{1000 7 [7 10 50] /home/app}"},
+		{"4711", nil, false, files, "{4711 0 [0] /}"},
+		{"4711:8", nil, false, none, "{4711 8 [8] /}"},
 		{"", nil, false, files, "{0 0 [] /root}"},
 		{"nobody", nil, false, files, "invalid"},
 		{"app:nobody", nil, false, files, "invalid"},

@@ -23,6 +23,8 @@ type Process struct {
 	*proc.Child
 	Identity Identity
 	Console  int // master of the terminal or -1; the owner's to close
+	// Refused says which wish the kernel did not grant.
+	Refused error
 }
 
 // Create carries out a container's plan up to the point where its process waits for
@@ -51,8 +53,9 @@ func Create(c *proto.Container, dirs Dirs, stdio [3]int) (*Process, error) {
 		child, err = fork(r, plan, c, stdio)
 		return err
 	})
+	var refused error
 	if err == nil {
-		if err = settle(child, c.Spec.Process); err != nil {
+		if refused, err = settle(child, c.Spec.Process); err != nil {
 			discard(child)
 		}
 	}
@@ -62,7 +65,7 @@ func Create(c *proto.Container, dirs Dirs, stdio [3]int) (*Process, error) {
 		}
 		return nil, classify(err)
 	}
-	return &Process{Child: child, Identity: r.identity, Console: r.console}, nil
+	return &Process{Child: child, Identity: r.identity, Console: r.console, Refused: refused}, nil
 }
 
 func fork(r *room, plan *Plan, c *proto.Container, stdio [3]int) (*proc.Child, error) {
@@ -103,7 +106,7 @@ func fork(r *room, plan *Plan, c *proto.Container, stdio [3]int) (*proc.Child, e
 	}
 	t.KeepOnly(keep)
 	t.Wait(p)
-	err = become(t, &payload{process: c.Spec.Process, identity: r.identity, seccomp: c.Seccomp, tty: c.TTY, stdio: stdio, init: r.self})
+	err = become(t, &payload{process: c.Spec.Process, identity: r.identity, seccomp: c.Seccomp, tty: c.TTY, stdio: stdio, init: r.self, full: r.user >= 0})
 	if err != nil {
 		p.Close()
 		return nil, err
@@ -117,19 +120,23 @@ func fork(r *room, plan *Plan, c *proto.Container, stdio [3]int) (*proc.Child, e
 }
 
 // settle does what only a parent can, once the child waits.
-func settle(c *proc.Child, p *specs.Process) error {
+// A lower score than our own may be refused to us: it is a wish, not a promise.
+func settle(c *proc.Child, p *specs.Process) (refused, err error) {
 	if err := c.Ready(); err != nil {
-		return err
+		return nil, err
 	}
 	if p.OOMScoreAdj == nil {
-		return nil
+		return nil, nil
 	}
-	err := os.WriteFile("/proc/"+strconv.Itoa(c.Pid)+"/oom_score_adj", []byte(strconv.Itoa(*p.OOMScoreAdj)), 0)
-	if err != nil && !errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("set oom_score_adj: %w", err)
+	err = os.WriteFile("/proc/"+strconv.Itoa(c.Pid)+"/oom_score_adj", []byte(strconv.Itoa(*p.OOMScoreAdj)), 0)
+	if err == nil {
+		return nil, nil
 	}
-	// A lower score than our own may be refused to us; it is a wish, not a promise.
-	return nil
+	err = fmt.Errorf("set oom_score_adj: %w", err)
+	if errors.Is(err, os.ErrPermission) {
+		return err, nil
+	}
+	return nil, err
 }
 
 // discard ends a child that will not be used.

@@ -9,6 +9,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/dhow-project/dhow/internal/linux/ns"
 	"github.com/dhow-project/dhow/internal/linux/userns"
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
@@ -80,24 +81,7 @@ func (s newNS) do(r *room) error {
 		return err
 	}
 	if s.flags&unix.CLONE_NEWNET != 0 {
-		return loopbackUp()
-	}
-	return nil
-}
-
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("set loopback up: %w", err)
-	}
-	defer unix.Close(fd)
-	ifr, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	ifr.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr); err != nil {
-		return fmt.Errorf("set loopback up: %w", err)
+		return ns.LoopbackUp()
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (s mountRoot) mount(r *room) (int, error) {
 	}
 	o := s.overlay
 	if r.user < 0 {
-		return mount.Overlay(o.Lower, o.Upper, o.Work, 0)
+		return mount.Overlay(mount.Layers{Lower: o.Lower, Upper: o.Upper, Work: o.Work, Volatile: o.Volatile, Scratch: r.pivotDir}, 0)
 	}
 	return s.mapped(r, o)
 }
@@ -64,44 +64,64 @@ func (s mountRoot) mount(r *room) (int, error) {
 // mapped shifts the owners of all layers into the user namespace, so that layers on disk
 // stay as the image has them. Upper and work must share a mount and hence a parent.
 func (s mountRoot) mapped(r *room, o *proto.Overlay) (int, error) {
-	shift := func(dir string) (string, error) {
-		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return "", fmt.Errorf("open %s: %w", dir, err)
-		}
-		defer unix.Close(fd)
-		m, err := mount.Bind(fd, false)
-		if err != nil {
-			return "", err
-		}
-		r.own(m)
-		if err := mount.SetAttr(m, mount.Attr{UserNS: r.user}, false); err != nil {
-			return "", fmt.Errorf("shift owners of %s: %w", dir, err)
-		}
-		return "/proc/self/fd/" + strconv.Itoa(m), nil
-	}
-	lower := make([]string, len(o.Lower))
-	for i, l := range o.Lower {
-		p, err := shift(l)
-		if err != nil {
-			return -1, err
-		}
-		lower[i] = p
-	}
 	if o.Upper == "" {
-		if len(lower) == 1 {
-			return unix.Dup(r.fds[len(r.fds)-1])
-		}
-		return mount.Overlay(lower, "", "", 0)
+		return mappedLayers(r, o.Lower)
+	}
+	lower, err := shiftAll(r, o.Lower)
+	if err != nil {
+		return -1, err
 	}
 	if path.Dir(o.Upper) != path.Dir(o.Work) {
 		return -1, fault.New(fault.Invalid, "upper and work directory of a root with a user namespace need the same parent")
 	}
-	parent, err := shift(path.Dir(o.Upper))
+	parent, err := shift(r, path.Dir(o.Upper))
 	if err != nil {
 		return -1, err
 	}
-	return mount.Overlay(lower, parent+"/"+path.Base(o.Upper), parent+"/"+path.Base(o.Work), 0)
+	return mount.Overlay(mount.Layers{Lower: lower, Upper: parent + "/" + path.Base(o.Upper), Work: parent + "/" + path.Base(o.Work),
+		Volatile: o.Volatile, Scratch: r.pivotDir}, 0)
+}
+
+// mappedLayers is a read-only root of layers with shifted owners.
+func mappedLayers(r *room, layers []string) (int, error) {
+	lower, err := shiftAll(r, layers)
+	if err != nil {
+		return -1, err
+	}
+	if len(lower) == 1 { // the shifted mount is all that is needed
+		return unix.Dup(r.fds[len(r.fds)-1])
+	}
+	return mount.Overlay(mount.Layers{Lower: lower, Scratch: r.pivotDir}, 0)
+}
+
+func shiftAll(r *room, dirs []string) ([]string, error) {
+	out := make([]string, len(dirs))
+	for i, d := range dirs {
+		p, err := shift(r, d)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = p
+	}
+	return out, nil
+}
+
+// shift makes a mount of a directory with owners in the user namespace, and gives its name.
+func shift(r *room, dir string) (string, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("open %s: %w", dir, err)
+	}
+	defer unix.Close(fd)
+	m, err := mount.Bind(fd, false)
+	if err != nil {
+		return "", err
+	}
+	r.own(m)
+	if err := mount.SetAttr(m, mount.Attr{UserNS: r.user}, false); err != nil {
+		return "", fmt.Errorf("shift owners of %s: %w", dir, err)
+	}
+	return "/proc/self/fd/" + strconv.Itoa(m), nil
 }
 
 // makeCwd makes the working directory, as images expect.

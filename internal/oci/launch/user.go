@@ -118,6 +118,11 @@ func lookup(id Identity, s resolveUser, open func(string) (io.ReadCloser, error)
 		primary = gid
 	}
 	id.GID = primary
+	if s.user != "" || s.group != nil {
+		// A process outside of its own primary group could leave it by setgid, and so pass what is
+		// forbidden to the group (CVE-2022-36109). As containerd does.
+		id.Groups = append(slices.Clip(id.Groups), primary)
+	}
 	slices.Sort(id.Groups)
 	id.Groups = slices.Compact(id.Groups)
 	if id.Home == "" {

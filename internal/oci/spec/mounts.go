@@ -71,6 +71,9 @@ func mountOf(m Mount) specs.Mount {
 			out.Options = append(out.Options, "ridmap")
 		}
 	}
+	if m.Type == "overlay" && m.SubPath != "" {
+		out.Options = append(out.Options, mount.SubPathOption+m.SubPath)
+	}
 	switch {
 	case m.ReadOnly && m.Recursive:
 		out.Options = append(out.Options, "rro")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,6 +29,24 @@ func cat(paths []string) error {
 // write writes words into a file: write FILE WORD…
 func write(args []string) error {
 	return os.WriteFile(args[0], []byte(strings.Join(args[1:], " ")+"\n"), 0o644)
+}
+
+// appendTo adds a line of words to a file.
+func appendTo(args []string) error {
+	f, err := os.OpenFile(args[0], os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, strings.Join(args[1:], " "))
+	return errors.Join(err, f.Close())
+}
+
+// well fails when the file is there.
+func well(args []string) error {
+	if _, err := os.Stat(args[0]); err == nil {
+		return errors.New("not well")
+	}
+	return nil
 }
 
 func ls(dirs []string) error {

@@ -50,6 +50,7 @@ type Filter struct {
 type Overlay struct {
 	Lower       []string
 	Upper, Work string
+	Volatile    bool `json:",omitempty"` // what is written is worth nothing after a crash of the machine
 }
 
 // What a container can be doing.

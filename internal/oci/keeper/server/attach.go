@@ -3,13 +3,12 @@ package server
 import (
 	"io"
 	"os"
-	"sync"
 
 	"github.com/dhow-project/dhow/internal/oci/keeper/proto"
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
-// attach joins a container's streams until its output ends or the client hangs up.
+// attach joins a container's streams until it has exited or the client hangs up.
 func (s *Server) attach(c *call) {
 	b, err := s.box(c.req.ID)
 	if err == nil && c.files[0] != nil && b.stdin == nil {
@@ -21,35 +20,29 @@ func (s *Server) attach(c *call) {
 		return
 	}
 	// Blocking files of a client would block a thread each; the poller takes what it can.
-	var left sync.WaitGroup
+	b.mu.Lock()
+	early := b.state.Status == proto.Created
+	b.mu.Unlock()
 	for i, p := range b.pumps {
-		f := c.files[i+1]
-		if f == nil {
-			continue
-		}
-		left.Add(1)
-		if !p.join(&sink{f: f, done: left.Done}) {
-			left.Done()
+		if f := c.files[i+1]; f != nil {
+			p.join(&sink{f: f, patient: early})
 		}
 	}
 	if in := c.files[0]; in != nil {
 		go feed(b, in)
 	}
 	_ = proto.Write(c.conn, &proto.Reply{})
-	ended := make(chan struct{})
-	go func() {
-		if c.files[1] == nil && c.files[2] == nil {
-			<-b.gone
-		}
-		left.Wait()
-		close(ended)
-	}()
+	drained := make(chan struct{})
+	go func() { <-b.gone; b.outputs.Wait(); close(drained) }()
 	hungUp := make(chan struct{})
 	go func() { _, _ = c.conn.Read(make([]byte, 1)); close(hungUp) }()
 	select {
-	case <-ended:
+	case <-drained:
 		_ = proto.Write(c.conn, &proto.Reply{})
 	case <-hungUp:
+	}
+	for i, p := range b.pumps {
+		p.leave(c.files[i+1])
 	}
 	c.close()
 }

@@ -30,6 +30,7 @@ type box struct {
 	stdin    *os.File // write end, nil without Stdin
 	once     bool     // StdinOnce
 	user     bool     // has a user namespace
+	strays   bool     // its end does not end its other processes: the PID namespace is not its own
 	log      *logFile
 	pumps    []*pump
 	outputs  sync.WaitGroup // running pumps
@@ -124,12 +125,17 @@ func (s *Server) open(c *proto.Container) (*box, error) {
 		log.close()
 		return nil, err
 	}
+	if made.Refused != nil {
+		s.refused.Do(func() { s.log.Warn("not granted, here and from now on", "container", c.ID, "err", made.Refused) })
+	}
 	b.child, b.pidfd = made.Child, made.Pidfd
 	b.birth = proc.StartTime(made.Pid)
 	b.state = proto.State{ID: c.ID, Pid: made.Pid, Status: proto.Created, Created: time.Now(), Cgroups: c.Cgroups,
 		UID: made.Identity.UID, GID: made.Identity.GID, Groups: made.Identity.Groups}
+	b.strays = true
 	for _, n := range c.Spec.Linux.Namespaces {
 		b.user = b.user || n.Type == "user"
+		b.strays = b.strays && (n.Type != "pid" || n.Path != "")
 	}
 	if c.TTY {
 		b.console = os.NewFile(uintptr(made.Console), "console")

@@ -41,12 +41,22 @@ func killCgroup(dirs []string) {
 	}
 }
 
+// procsOf are the processes of a group and of those that the container made below it.
 func procsOf(dir string) []int {
-	data, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	var pids []int
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil
 	}
-	var pids []int
+	for _, e := range entries {
+		if e.IsDir() {
+			pids = append(pids, procsOf(filepath.Join(dir, e.Name()))...)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	if err != nil {
+		return pids
+	}
 	for _, f := range bytes.Fields(data) {
 		if n, err := strconv.Atoi(string(f)); err == nil && n > 0 && n != os.Getpid() {
 			pids = append(pids, n)

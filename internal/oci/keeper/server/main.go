@@ -38,8 +38,9 @@ func Main(args []string) error {
 	debug.SetGCPercent(50)
 	switch verb {
 	case "init":
-		// The kernel reaps the children of whoever ignores their end.
-		signal.Ignore(unix.SIGCHLD)
+		// The kernel reaps the children of whoever ignores their end. Whoever ends the first process of a PID
+		// namespace ends all: no container may do that with a signal.
+		signal.Ignore()
 		for {
 			_ = unix.Pause()
 		}

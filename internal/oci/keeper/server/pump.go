@@ -1,8 +1,11 @@
 package server
 
 import (
+	"errors"
 	"os"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,8 +24,26 @@ type pump struct {
 
 // sink is an attached output.
 type sink struct {
-	f    *os.File
-	done func() // called once when it is dropped
+	f       *os.File
+	patient bool // it joined before the start, and is waited for as a terminal would be
+}
+
+// stall is how long a container waits for an impatient reader that takes nothing.
+const stall = time.Second
+
+// write gives up on a reader that is gone, or stuck. One that is slow but reads is never given up.
+func (s *sink) write(b []byte) error {
+	for len(b) > 0 {
+		if !s.patient {
+			_ = s.f.SetWriteDeadline(time.Now().Add(stall))
+		}
+		n, err := s.f.Write(b)
+		b = b[n:]
+		if err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded)) {
+			return err
+		}
+	}
+	return nil
 }
 
 // run returns when the output has ended.
@@ -58,35 +79,40 @@ func (p *pump) run() {
 	if err := p.s.end(); err != nil {
 		p.onError(err)
 	}
-	for _, s := range p.sinks {
-		s.done()
-	}
 	p.sinks = nil
 }
 
-// deliver waits for slow attached readers: a container's output is never dropped.
+// deliver writes to the log and to those attached.
 func (p *pump) deliver(b []byte) {
 	if err := p.s.write(b); err != nil {
 		p.onError(err)
 	}
 	kept := p.sinks[:0]
 	for _, s := range p.sinks {
-		if _, err := s.f.Write(b); err != nil {
-			s.done()
-			continue
+		if s.write(b) == nil {
+			kept = append(kept, s)
 		}
-		kept = append(kept, s)
 	}
+	clear(p.sinks[len(kept):])
 	p.sinks = kept
 }
 
-// join attaches an output; false when there is nothing to come.
-func (p *pump) join(s *sink) bool {
+// join attaches an output.
+func (p *pump) join(s *sink) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ended {
-		return false
+	if !p.ended {
+		p.sinks = append(p.sinks, s)
 	}
-	p.sinks = append(p.sinks, s)
-	return true
+}
+
+// leave drops an attached output. A write to it that hangs ends first.
+func (p *pump) leave(f *os.File) {
+	if f == nil {
+		return
+	}
+	_ = f.SetWriteDeadline(time.Unix(1, 0))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sinks = slices.DeleteFunc(p.sinks, func(s *sink) bool { return s.f == f })
 }

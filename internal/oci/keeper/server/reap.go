@@ -48,9 +48,12 @@ func (s *Server) watch(b *box) {
 	}()
 }
 
-// ended records an exit. Output that is still in the pipes is written first,
+// ended records an exit, and ends what the container leaves behind in a PID namespace of others. Output that is still in the pipes is written first,
 // unless a process left behind holds them open: it gets a moment only.
 func (s *Server) ended(b *box, code, sig int) {
+	if b.strays {
+		killCgroup(b.state.Cgroups)
+	}
 	drained := make(chan struct{})
 	go func() { b.outputs.Wait(); close(drained) }()
 	grace := time.NewTimer(200 * time.Millisecond)

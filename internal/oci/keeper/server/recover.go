@@ -42,6 +42,11 @@ func (s *Server) remember(st proto.State) error {
 	if err := os.WriteFile(tmp, data, 0o600); err != nil {
 		return err
 	}
+	// As long as there is another file of that name, ext4 would write this one out at once. Until it is renamed it is
+	// found by its other name.
+	if err := os.Remove(s.stateFile(st.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return os.Rename(tmp, s.stateFile(st.ID))
 }
 
@@ -66,9 +71,15 @@ func (s *Server) Recover() error {
 	}
 	for _, e := range entries {
 		name := filepath.Join(s.stateDir(), e.Name())
-		if !strings.HasSuffix(e.Name(), ".json") {
-			os.Remove(name)
-			continue
+		if whole, ok := strings.CutSuffix(name, "~"); ok {
+			if _, err := os.Lstat(whole); err == nil {
+				os.Remove(name) // may be torn
+				continue
+			}
+			if err := os.Rename(name, whole); err != nil {
+				return fmt.Errorf("read state: %w", err)
+			}
+			name = whole
 		}
 		data, err := os.ReadFile(name)
 		if err != nil {

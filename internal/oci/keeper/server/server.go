@@ -31,6 +31,8 @@ type Server struct {
 	ctx    context.Context
 	stop   context.CancelFunc
 	group  sync.WaitGroup
+	// refused is said once: a host that does not let us protect a process does so for all.
+	refused sync.Once
 
 	// upgrading is held for writing while the program replaces itself, for
 	// reading by whatever may not be cut in half by that.
@@ -181,7 +183,7 @@ func (s *Server) answer(r *proto.Request) (*proto.Reply, error) {
 	case proto.OpKill:
 		return nil, s.kill(r.ID, r.Signal, r.All)
 	case proto.OpDelete:
-		return nil, s.delete(r.ID)
+		return s.delete(r.ID)
 	case proto.OpList:
 		return &proto.Reply{States: s.list()}, nil
 	case proto.OpResize:
@@ -282,18 +284,18 @@ func (s *Server) kill(id string, sig int, all bool) error {
 	return nil
 }
 
-// delete ends the container, waits for that, and forgets it.
-func (s *Server) delete(id string) error {
+// delete ends the container, waits for that, and forgets it. It answers with the last state.
+func (s *Server) delete(id string) (*proto.Reply, error) {
 	b, err := s.box(id)
 	if fault.Is(err, fault.NotFound) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	killCgroup(b.state.Cgroups)
 	if err := b.signal(int(unix.SIGKILL)); err != nil && !errors.Is(err, os.ErrProcessDone) && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("kill container %s: %w", id, err)
+		return nil, fmt.Errorf("kill container %s: %w", id, err)
 	}
 	// An upgrade waits for us, and the end of the container for nobody: no lock is wanted here.
 	s.upgrading.RUnlock()
@@ -303,7 +305,7 @@ func (s *Server) delete(id string) error {
 	delete(s.boxes, id)
 	s.mu.Unlock()
 	b.release()
-	return s.forget(id)
+	return &proto.Reply{States: []proto.State{b.state}}, s.forget(id)
 }
 
 // release closes what an exited container still holds.

@@ -31,6 +31,7 @@ type boxBag struct {
 	State          proto.State
 	Birth          uint64
 	User, Once     bool
+	Strays         bool `json:",omitempty"`
 	LogPath        string
 	Pidfd, Console int
 	Stdin          int
@@ -95,7 +96,7 @@ func (s *Server) pack(c *call) (*baggage, func()) {
 		}
 		b.mu.Lock()
 		locked = append(locked, &b.mu)
-		k := boxBag{State: b.state, Birth: b.birth, User: b.user, Once: b.once, LogPath: b.log.path, Pidfd: b.pidfd,
+		k := boxBag{State: b.state, Birth: b.birth, User: b.user, Once: b.once, Strays: b.strays, LogPath: b.log.path, Pidfd: b.pidfd,
 			Console: fileFd(b.console), Stdin: fileFd(b.stdin), Status: -1, Sync: -1}
 		if b.stdin == b.console {
 			k.Stdin = k.Console
@@ -198,7 +199,7 @@ func Resume(dir, hash string, state *os.File, log *slog.Logger) (*Server, error)
 }
 
 func (s *Server) unpack(k boxBag) {
-	b := &box{state: k.State, birth: k.Birth, user: k.User, once: k.Once, pidfd: k.Pidfd, gone: make(chan struct{})}
+	b := &box{state: k.State, birth: k.Birth, user: k.User, once: k.Once, strays: k.Strays, pidfd: k.Pidfd, gone: make(chan struct{})}
 	var err error
 	if b.log, err = openLog(k.LogPath); err != nil {
 		s.log.Error("log of a container is incomplete", "container", k.State.ID, "err", err)
