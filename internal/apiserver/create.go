@@ -1,7 +1,6 @@
 package apiserver
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -132,8 +131,7 @@ func matchNamespace(c *call, obj api.Object) error {
 		obj.SetNamespace(c.namespace)
 	case c.namespace:
 	default:
-		return apierrors.NewBadRequest(fmt.Sprintf(
-			"the namespace of the provided object does not match the namespace sent on the request"))
+		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 	}
 	return nil
 }

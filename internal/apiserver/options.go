@@ -55,7 +55,7 @@ func number(q url.Values, key string) (int64, error) {
 func (c *call) writeOptions(q url.Values, userAgent string) error {
 	c.manager, c.fieldValidation, c.force = q.Get("fieldManager"), q.Get("fieldValidation"), isTrue(q, "force")
 	c.forceSet = q.Has("force")
-	if c.manager == "" && c.applying == false {
+	if c.manager == "" && !c.applying {
 		c.manager = managerOf(userAgent)
 	}
 	if len(c.manager) > 128 {

@@ -153,6 +153,7 @@ func checkCurrent(c *call, obj api.Object, old *cache.Entry) error {
 }
 
 func uidConflict(c *call, obj api.Object, have string) error {
+	//lint:ignore ST1005 these are upstream's words
 	return apierrors.NewConflict(c.resource(), c.name, fmt.Errorf(
 		"Precondition failed: UID in precondition: %v, UID in object meta: %v", obj.GetUID(), have))
 }

@@ -87,7 +87,7 @@ func (p *pods) changed(old, api *corev1.Pod) {
 	p.mu.Lock()
 	e := p.workers[api.UID]
 	if e == nil {
-		e = p.add(api)
+		p.add(api)
 		p.mu.Unlock()
 		return
 	}

@@ -40,8 +40,5 @@ func files() ([]string, error) {
 		}
 	}
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), "dhow*"))
-	for _, path := range left {
-		out = append(out, path)
-	}
-	return out, err
+	return append(out, left...), err
 }

@@ -172,3 +172,15 @@ func zombie(dir string) bool {
 	status, err := os.ReadFile(filepath.Join(dir, "status"))
 	return err != nil || strings.Contains(string(status), "State:\tZ")
 }
+
+// TestHostIsAsBefore is the last of all tests: whatever they did, nothing of it is left. test/run says where
+// the host was written down before the first one.
+func TestHostIsAsBefore(t *testing.T) {
+	file := os.Getenv("DHOW_HOST_BEFORE")
+	if file == "" {
+		t.Skip("test/run writes down how the host was before")
+	}
+	if err := run([]string{"compare", file}); err != nil {
+		t.Error(err)
+	}
+}

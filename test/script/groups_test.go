@@ -31,7 +31,9 @@ func group(t *testing.T, name string, around setup) {
 	if tools == "" {
 		t.Skip("see above")
 	}
-	testscript.Run(t, testscript.Params{
+	deadline, _ := t.Deadline()
+	testscript.RunT(quiet{t}, testscript.Params{
+		Deadline:           deadline,
 		Dir:                filepath.Join("testdata", name),
 		RequireUniqueNames: true,
 		Cmds:               commands(),
@@ -47,4 +49,12 @@ func group(t *testing.T, name string, around setup) {
 			return around(env)
 		},
 	})
+}
+
+// quiet shows what a script did only when it fails, with -v too.
+type quiet struct{ *testing.T }
+
+func (q quiet) Verbose() bool { return false }
+func (q quiet) Run(name string, f func(testscript.T)) {
+	q.T.Run(name, func(t *testing.T) { f(quiet{t}) })
 }

@@ -107,7 +107,7 @@ func TestFailedPod(t *testing.T) {
 				r.Pass(2 * time.Second)
 			}
 		}
-		if fail() && fail() {
+		if first, second := fail(), fail(); first && second {
 			t.Error("no back-off")
 		}
 		r.Pass(time.Minute)

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dhow-project/dhow/internal/client"
@@ -75,7 +74,6 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 }
 
 func (c *Controller) claim(ctx context.Context, j *batchv1.Job) ([]*corev1.Pod, error) {
-	selector := labels.Nothing()
 	if j.Spec.Selector == nil {
 		return controller.Children(c.pods, j.UID), nil
 	}

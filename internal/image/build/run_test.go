@@ -41,9 +41,9 @@ func (r *overlayRunner) Run(ctx context.Context, s RunSpec) (code int, err error
 	for _, m := range s.Mounts {
 		target := filepath.Join(root, m.Target)
 		if fi, err := os.Stat(m.Source); err == nil && fi.IsDir() {
-			err = os.MkdirAll(target, 0o755)
+			_ = os.MkdirAll(target, 0o755)
 		} else {
-			err = errors.Join(os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(target, nil, 0o644))
+			_ = errors.Join(os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(target, nil, 0o644))
 		}
 		src := filepath.Join(m.Source, m.SubPath)
 		if m.Type == "overlay" {

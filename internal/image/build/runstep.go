@@ -126,9 +126,7 @@ func removeStubs(upper string, stubs []string) error {
 		case st.Mode&syscall.S_IFMT == syscall.S_IFDIR:
 			_ = d.Rmdir(path.Base(p)) // not empty: the command's own
 		case st.Mode&syscall.S_IFMT == syscall.S_IFREG && st.Size == 0:
-			err = d.Unlink(path.Base(p))
-		default:
-			err = nil
+			_ = d.Unlink(path.Base(p))
 		}
 		d.Close()
 	}

@@ -1,10 +1,7 @@
 package proxy
 
-import "sync"
-
 // fakeCache is a cache filled by hand.
 type fakeCache[T any] struct {
-	mu     sync.Mutex
 	items  map[string]T
 	listen []func(old, new T)
 	index  map[string]func(T) []string

@@ -21,21 +21,20 @@ import (
 //	created ──Start──▶ running ──exit──▶ exited
 //	   └──────────exit, failed Start──────▲
 type box struct {
-	mu       sync.Mutex
-	state    proto.State
-	birth    uint64 // start time of the process, see proc.StartTime
-	child    *proc.Child
-	pidfd    int
-	console  *os.File // terminal's master
-	stdin    *os.File // write end, nil without Stdin
-	once     bool     // StdinOnce
-	user     bool     // has a user namespace
-	strays   bool     // its end does not end its other processes: the PID namespace is not its own
-	log      *logFile
-	pumps    []*pump
-	outputs  sync.WaitGroup // running pumps
-	gone     chan struct{}  // closed when it has exited and all is written
-	exitSeen bool
+	mu      sync.Mutex
+	state   proto.State
+	birth   uint64 // start time of the process, see proc.StartTime
+	child   *proc.Child
+	pidfd   int
+	console *os.File // terminal's master
+	stdin   *os.File // write end, nil without Stdin
+	once    bool     // StdinOnce
+	user    bool     // has a user namespace
+	strays  bool     // its end does not end its other processes: the PID namespace is not its own
+	log     *logFile
+	pumps   []*pump
+	outputs sync.WaitGroup // running pumps
+	gone    chan struct{}  // closed when it has exited and all is written
 }
 
 // pipes are the container's ends of its streams, and ours.

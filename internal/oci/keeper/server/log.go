@@ -20,7 +20,6 @@ type logFile struct {
 	path string
 	f    *os.File
 	buf  []byte
-	fail bool // the last write failed and was reported
 }
 
 func openLog(path string) (*logFile, error) {
