@@ -96,4 +96,3 @@ func exitReason(s keeper.State) string {
 	}
 	return "Error"
 }
-

@@ -111,4 +111,3 @@ func (e *Engine) unmakeContainer(ctx context.Context, c *container) error {
 	delete(e.containers, id)
 	return err
 }
-
