@@ -3,6 +3,7 @@ package apiserver
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -39,10 +40,32 @@ func (s *Server) evict(c *call, ev *policyv1.Eviction) (runtime.Object, error) {
 			return nil, err
 		}
 	}
+	if err := s.disrupted(&del); err != nil {
+		return nil, err
+	}
 	if _, _, err := s.delete(&del, d); err != nil {
 		return nil, err
 	}
 	return success(), nil
+}
+
+// disrupted says in the pod's status why it goes: Jobs need not count it as a failure (KEP-3329).
+func (s *Server) disrupted(c *call) error {
+	pc := &call{ctx: c.ctx, user: c.user, kind: c.kind, namespace: c.namespace, name: c.name, trusted: true, dryRun: c.dryRun, manager: "dhow"}
+	pc.sub, pc.subresource = subresource(c.kind, "status"), "status"
+	if pc.sub == nil {
+		return nil
+	}
+	_, _, err := s.modify(pc, false, func(old api.Object) (api.Object, bool, error) {
+		pod := old.DeepCopyObject().(*corev1.Pod)
+		pod.Status.Conditions = slices.DeleteFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.DisruptionTarget })
+		pod.Status.Conditions = append(pod.Status.Conditions, corev1.PodCondition{
+			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting",
+			ObservedGeneration: pod.Generation, LastTransitionTime: s.now(),
+		})
+		return pod, false, nil
+	})
+	return err
 }
 
 // ignoresBudget: pods that have ended, wait to be scheduled or are on their way out count for nobody.
