@@ -25,15 +25,17 @@ func (s *Store) maybeCompact() {
 	if err != nil || fi.Size() <= 2*s.live+slack || time.Now().Before(s.pace.notBefore) {
 		return
 	}
-	s.pace.notBefore = time.Now().Add(10 * time.Second)
 	before := fi.Size()
 	if err := s.compact(); err != nil {
+		s.pace.notBefore = time.Now().Add(10 * time.Second)
 		s.log.Error("compact store", "path", s.path, "error", err)
 		return
 	}
-	if fi, err := os.Stat(s.path); err == nil {
-		s.log.Info("compacted store", "path", s.path, "before", before, "after", fi.Size())
+	if fi, err = os.Stat(s.path); err != nil || fi.Size() > 2*s.live+slack {
+		s.pace.notBefore = time.Now().Add(10 * time.Second)
+		return
 	}
+	s.log.Info("compacted store", "path", s.path, "before", before, "after", fi.Size())
 }
 
 func (s *Store) compact() error {

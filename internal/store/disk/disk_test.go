@@ -25,9 +25,7 @@ func TestRefusesWhatIsNotItsOwnAndLeavesIt(t *testing.T) {
 		"flipped bits in a value": func(t *testing.T, path string) {
 			fill(t, path, 50)
 			b := read(t, path)
-			i := bytes.LastIndex(b, []byte("value-"))
-			b[i] ^= 0xff
-			put(t, path, b)
+			put(t, path, bytes.ReplaceAll(b, []byte("value-"), []byte("valve-"))) // pages in use and free ones alike
 		},
 		"truncated": func(t *testing.T, path string) {
 			fill(t, path, 2000)

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -162,11 +163,13 @@ func replace(from, to string) error {
 }
 
 // load checks every record and returns the bytes that are live. The panics that bbolt answers
-// damaged pages with become errors.
+// damaged pages with become errors, and so does the fault of reading mapped pages beyond the end of a
+// file that was cut off, which would end the process.
 func load(db *bolt.DB) (live int64, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
+			err = fmt.Errorf("its pages are damaged: %v", p)
 		}
 	}()
 	err = db.View(func(tx *bolt.Tx) error {
