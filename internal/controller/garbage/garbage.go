@@ -61,8 +61,12 @@ func (c *Collector) sync(ctx context.Context, key controller.Key) error {
 		return c.orphan(ctx, n, deps)
 	case n.waiting():
 		return c.foreground(ctx, n, deps)
-	case n.deleting:
+	case n.deleting || len(n.owners) == 0:
 		return nil
+	}
+	n, version, err := c.fresh(ctx, n)
+	if n == nil || err != nil {
+		return err
 	}
 	o, err := c.owners(ctx, n)
 	if err != nil {
@@ -73,11 +77,32 @@ func (c *Collector) sync(ctx context.Context, key controller.Key) error {
 		if err := c.yield(ctx, n); err != nil {
 			return err
 		}
+		if n, version, err = c.fresh(ctx, n); n == nil || err != nil {
+			return err
+		}
 	}
 	if v.delete != "" {
-		return c.delete(ctx, n, v.delete)
+		return c.delete(ctx, n, version, v.delete)
 	}
 	return c.unlink(ctx, n, v.unlink)
+}
+
+// fresh is n as the server has it, and the version of that; nil when it is gone or going. Kinds are watched apart: an owner's
+// end can be seen before it is seen that the owner had let n go.
+func (c *Collector) fresh(ctx context.Context, n *node) (*node, string, error) {
+	o, err := c.conn.Get(ctx, n.kind, n.namespace, n.name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("read %s %s/%s: %w", n.kind.Kind, n.namespace, n.name, err)
+	}
+	if o.GetUID() != n.uid || o.GetDeletionTimestamp() != nil {
+		return nil, "", nil
+	}
+	now := *n
+	now.note(o)
+	return &now, o.GetResourceVersion(), nil
 }
 
 // owners finds out how n's owners are: from the graph, or from the server for those it does not have.
@@ -150,9 +175,11 @@ func (c *Collector) orphan(ctx context.Context, n *node, deps []node) error {
 	return c.release(ctx, n, metav1.FinalizerOrphanDependents)
 }
 
-func (c *Collector) delete(ctx context.Context, n *node, p metav1.DeletionPropagation) error {
-	err := c.conn.Delete(ctx, n.kind, n.namespace, n.name, metav1.DeleteOptions{PropagationPolicy: &p, Preconditions: &metav1.Preconditions{UID: &n.uid}})
-	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+// delete ends n as it was at a version: somebody may give it a new owner, or take it from its last, at this moment.
+func (c *Collector) delete(ctx context.Context, n *node, version string, p metav1.DeletionPropagation) error {
+	err := c.conn.Delete(ctx, n.kind, n.namespace, n.name, metav1.DeleteOptions{
+		PropagationPolicy: &p, Preconditions: &metav1.Preconditions{UID: &n.uid, ResourceVersion: &version}})
+	if err == nil || apierrors.IsNotFound(err) {
 		return nil
 	}
 	return fmt.Errorf("delete %s %s/%s: %w", n.kind.Kind, n.namespace, n.name, err)

@@ -70,6 +70,20 @@ func TestCollector(t *testing.T) {
 	}
 }
 
+// Kinds are watched apart, so the end of an owner can be seen before what it had let go.
+func TestReleasedDependentStays(t *testing.T) {
+	released := object("released")
+	test.Run(t, func(d controller.Deps) []controller.Part { return nil }, []api.Object{released}, func(r *test.Rig) {
+		c := &Collector{conn: r.Fake, graph: newGraph()}
+		stale := object("released", "gone")
+		c.graph.put(r.Fake.Registry().Kind(corev1.SchemeGroupVersion.WithKind("ConfigMap").GroupKind()), stale)
+		r.OK(c.sync(r.Ctx, controller.Key{Name: string(stale.UID)}))
+		if d := cmp.Diff([]string{"released"}, names(r)); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
 func TestOwnerNeverExisted(t *testing.T) {
 	seed := []api.Object{object("lost", "nobody"), object("root"), object("kept", "root")}
 	test.Run(t, func(d controller.Deps) []controller.Part { return []controller.Part{New(d)} }, seed, func(r *test.Rig) {

@@ -54,10 +54,7 @@ func (g *graph) put(k *api.Kind, o api.Object) (look []types.UID) {
 	fresh := n.kind == nil
 	was := *n
 	n.kind, n.namespace, n.name = k, o.GetNamespace(), o.GetName()
-	n.owners = o.GetOwnerReferences()
-	n.deleting = o.GetDeletionTimestamp() != nil
-	n.foreground = slices.Contains(o.GetFinalizers(), metav1.FinalizerDeleteDependents)
-	n.orphan = slices.Contains(o.GetFinalizers(), metav1.FinalizerOrphanDependents)
+	n.note(o)
 	look = g.relink(n, was.owners)
 	if n.deleting && (n.foreground || n.orphan) && (fresh || !was.deleting || was.foreground != n.foreground || was.orphan != n.orphan) {
 		look = append(look, n.uid)
@@ -66,6 +63,14 @@ func (g *graph) put(k *api.Kind, o api.Object) (look []types.UID) {
 		}
 	}
 	return look
+}
+
+// note takes over what o says of its owners and its end.
+func (n *node) note(o api.Object) {
+	n.owners = o.GetOwnerReferences()
+	n.deleting = o.GetDeletionTimestamp() != nil
+	n.foreground = slices.Contains(o.GetFinalizers(), metav1.FinalizerDeleteDependents)
+	n.orphan = slices.Contains(o.GetFinalizers(), metav1.FinalizerOrphanDependents)
 }
 
 // relink moves n from its old to its new owners.
