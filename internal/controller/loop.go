@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/client"
@@ -107,6 +108,20 @@ func Changed[T api.Object](l *Loop, c client.Cache[T]) {
 			return
 		}
 		l.AddObject(old)
+	})
+}
+
+// ChangedChild makes the loop sync the controller, of the kind, of every object of a cache that changes. Call before Run.
+func ChangedChild[T api.Object](l *Loop, c client.Cache[T], owner schema.GroupKind) {
+	c.Subscribe(func(old, obj T) {
+		for _, o := range []T{old, obj} {
+			if isNil(o) {
+				continue
+			}
+			if k, ok := OwnerKey(o, owner); ok {
+				l.Add(k)
+			}
+		}
 	})
 }
 

@@ -35,16 +35,7 @@ func New(d controller.Deps) *Controller {
 	c.Loop = controller.NewLoop(d, "cronjob-controller", c.sync)
 	controller.IndexByOwner(c.jobs)
 	controller.Changed(c.Loop, c.crons)
-	c.jobs.Subscribe(func(old, j *batchv1.Job) {
-		for _, o := range []*batchv1.Job{old, j} {
-			if o == nil {
-				continue
-			}
-			if k, ok := controller.OwnerKey(o, kind.GroupKind()); ok {
-				c.Add(k)
-			}
-		}
-	})
+	controller.ChangedChild(c.Loop, c.jobs, kind.GroupKind())
 	return c
 }
 
@@ -82,10 +73,7 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 	}
 	next := cj.DeepCopy()
 	next.Status = p.status
-	if _, err := c.api.UpdateStatus(ctx, next); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("write status: %w", err)
-	}
-	return nil
+	return controller.WriteStatus(ctx, c.api, next)
 }
 
 // reread asks the server, because the caches do not agree; cj is nil when it is gone.

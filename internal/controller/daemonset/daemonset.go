@@ -3,7 +3,6 @@ package daemonset
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"strconv"
 	"time"
@@ -11,7 +10,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dhow-project/dhow/internal/client"
@@ -24,36 +22,22 @@ var kind = appsv1.SchemeGroupVersion.WithKind("DaemonSet") // never changed
 type Controller struct {
 	*controller.Loop
 	sets      client.Cache[*appsv1.DaemonSet]
-	pods      client.Cache[*corev1.Pod]
+	pods      *controller.Pods
 	nodes     client.Cache[*corev1.Node]
 	api       client.Client[*appsv1.DaemonSet]
-	podAPI    client.Client[*corev1.Pod]
 	revisions controller.Revisions
-	pending   *controller.Pending
 	failing   controller.Backoff
 }
 
 // New makes the controller.
 func New(d controller.Deps) *Controller {
 	c := &Controller{
-		sets: client.CacheOf[*appsv1.DaemonSet](d.Caches), pods: client.CacheOf[*corev1.Pod](d.Caches), nodes: client.CacheOf[*corev1.Node](d.Caches),
-		api: client.For[*appsv1.DaemonSet](d.Conn), podAPI: client.For[*corev1.Pod](d.Conn),
+		sets: client.CacheOf[*appsv1.DaemonSet](d.Caches), nodes: client.CacheOf[*corev1.Node](d.Caches), api: client.For[*appsv1.DaemonSet](d.Conn),
 		revisions: controller.NewRevisions(d, kind), failing: controller.Backoff{First: time.Second, Last: 15 * time.Minute},
 	}
 	c.Loop = controller.NewLoop(d, "daemonset-controller", c.sync)
-	c.pending = controller.NewPending(c.pods)
-	controller.IndexByOwner(c.pods)
+	c.pods = controller.NewPods(d, c.Loop, kind)
 	controller.Changed(c.Loop, c.sets)
-	c.pods.Subscribe(func(old, p *corev1.Pod) {
-		for _, o := range []*corev1.Pod{old, p} {
-			if o == nil {
-				continue
-			}
-			if k, ok := controller.OwnerKey(o, kind.GroupKind()); ok {
-				c.Add(k)
-			}
-		}
-	})
 	c.nodes.Subscribe(func(old, n *corev1.Node) {
 		if old != nil && n != nil && maps.Equal(old.Labels, n.Labels) && equality.Semantic.DeepEqual(old.Spec.Taints, n.Spec.Taints) {
 			return
@@ -76,7 +60,7 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 		return nil
 	}
 	alive := controller.Alive(ctx, c.api, ds)
-	pods, err := controller.Owned(c.pods, ds, selector).Settle(ctx, c.podAPI, controller.RefTo(ds, kind), alive)
+	pods, err := controller.Owned(c.pods.Cache, ds, selector).Settle(ctx, c.pods.API, controller.RefTo(ds, kind), alive)
 	if err != nil {
 		return err
 	}
@@ -93,7 +77,7 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 		}
 		v.hash, collisions = newest.Labels[appsv1.DefaultDaemonSetUniqueLabelKey], n
 	}
-	behind, again := c.pending.Any(key)
+	behind := c.pods.Behind(key)
 	v.hold = func(node string) time.Duration {
 		if behind { // nothing will be tried
 			return 0
@@ -105,10 +89,8 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 	if p.again > 0 {
 		c.AddAfter(key, p.again)
 	}
-	if behind {
-		c.AddAfter(key, again)
-	} else {
-		err = c.apply(ctx, key, ds, v.hash, p)
+	if !behind {
+		err = c.apply(ctx, ds, v.hash, p)
 	}
 	return errors.Join(err, c.writeStatus(ctx, ds, p.status), c.forget(ctx, ds, history, pods, v.hash))
 }
@@ -119,10 +101,7 @@ func (c *Controller) writeStatus(ctx context.Context, ds *appsv1.DaemonSet, s ap
 	}
 	next := ds.DeepCopy()
 	next.Status = s
-	if _, err := c.api.UpdateStatus(ctx, next); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("write status: %w", err)
-	}
-	return nil
+	return controller.WriteStatus(ctx, c.api, next)
 }
 
 func (c *Controller) forget(ctx context.Context, ds *appsv1.DaemonSet, history []*appsv1.ControllerRevision, pods []*corev1.Pod, hash string) error {
@@ -136,50 +115,28 @@ func (c *Controller) forget(ctx context.Context, ds *appsv1.DaemonSet, history [
 	return c.revisions.Forget(ctx, history, ds.Spec.RevisionHistoryLimit, used)
 }
 
-func (c *Controller) apply(ctx context.Context, key controller.Key, ds *appsv1.DaemonSet, hash string, p plan) error {
-	if _, err := controller.Parallel(len(p.delete), func(i int) error { return c.remove(ctx, key, ds, p.delete[i]) }); err != nil {
+func (c *Controller) apply(ctx context.Context, ds *appsv1.DaemonSet, hash string, p plan) error {
+	if _, err := controller.Parallel(len(p.delete), func(i int) error { return c.remove(ctx, ds, p.delete[i]) }); err != nil {
 		return err
 	}
-	_, err := controller.SlowStart(len(p.create), func(i int) error { return c.create(ctx, key, ds, hash, p.create[i]) })
+	_, err := controller.SlowStart(len(p.create), func(i int) error { return c.create(ctx, ds, hash, p.create[i]) })
 	return err
 }
 
-func (c *Controller) create(ctx context.Context, key controller.Key, ds *appsv1.DaemonSet, hash, on string) error {
+func (c *Controller) create(ctx context.Context, ds *appsv1.DaemonSet, hash, on string) error {
 	p := controller.PodFrom(&ds.Spec.Template, ds.Namespace, controller.RefTo(ds, kind))
 	metav1.SetMetaDataLabel(&p.ObjectMeta, appsv1.DefaultDaemonSetUniqueLabelKey, hash)
 	tolerate(&p.Spec)
 	pin(&p.Spec, on)
-	p.Name = controller.Name(p.GenerateName)
-	c.pending.Creating(key, controller.KeyOf(p))
-	_, err := c.podAPI.Create(ctx, p)
-	if err == nil {
-		c.Event(ds, corev1.EventTypeNormal, "SuccessfulCreate", "Created pod: %s", p.Name)
-		return nil
-	}
-	c.pending.NotCreated(controller.KeyOf(p))
-	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-		return nil
-	}
-	c.Event(ds, corev1.EventTypeWarning, "FailedCreate", "Error creating: %v", err)
-	return fmt.Errorf("create pod: %w", err)
+	return c.pods.Create(ctx, ds, p)
 }
 
-func (c *Controller) remove(ctx context.Context, key controller.Key, ds *appsv1.DaemonSet, p *corev1.Pod) error {
+func (c *Controller) remove(ctx context.Context, ds *appsv1.DaemonSet, p *corev1.Pod) error {
 	switch p.Status.Phase {
 	case corev1.PodFailed:
 		c.Event(ds, corev1.EventTypeWarning, "FailedDaemonPod", "Found failed daemon pod %s/%s on node %s, will try to kill it", p.Namespace, p.Name, p.Spec.NodeName)
 	case corev1.PodSucceeded:
 		c.Event(ds, corev1.EventTypeNormal, "SucceededDaemonPod", "Found succeeded daemon pod %s/%s on node %s, will try to delete it", p.Namespace, p.Name, p.Spec.NodeName)
 	}
-	c.pending.Deleting(key, p)
-	err := c.podAPI.Delete(ctx, p.Namespace, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
-	if err == nil {
-		c.Event(ds, corev1.EventTypeNormal, "SuccessfulDelete", "Deleted pod: %s", p.Name)
-		return nil
-	}
-	c.pending.NotDeleted(p)
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil
-	}
-	return fmt.Errorf("delete pod %s: %w", p.Name, err)
+	return c.pods.Remove(ctx, ds, p)
 }

@@ -11,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -97,10 +96,7 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 	if equality.Semantic.DeepEqual(b.Status, next.Status) {
 		return nil
 	}
-	if _, err := c.api.UpdateStatus(ctx, next); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("write status: %w", err)
-	}
-	return nil
+	return controller.WriteStatus(ctx, c.api, next)
 }
 
 // expected is how many pods there should be: as their controllers want when that matters, else those there are.

@@ -23,30 +23,17 @@ var kind = batchv1.SchemeGroupVersion.WithKind("Job") // never changed
 // Controller of Jobs. Use New.
 type Controller struct {
 	*controller.Loop
-	jobs    client.Cache[*batchv1.Job]
-	pods    client.Cache[*corev1.Pod]
-	api     client.Client[*batchv1.Job]
-	podAPI  client.Client[*corev1.Pod]
-	pending *controller.Pending
+	jobs client.Cache[*batchv1.Job]
+	pods *controller.Pods
+	api  client.Client[*batchv1.Job]
 }
 
 // New makes the controller.
 func New(d controller.Deps) *Controller {
-	c := &Controller{jobs: client.CacheOf[*batchv1.Job](d.Caches), pods: client.CacheOf[*corev1.Pod](d.Caches), api: client.For[*batchv1.Job](d.Conn), podAPI: client.For[*corev1.Pod](d.Conn)}
+	c := &Controller{jobs: client.CacheOf[*batchv1.Job](d.Caches), api: client.For[*batchv1.Job](d.Conn)}
 	c.Loop = controller.NewLoop(d, "job-controller", c.sync)
-	c.pending = controller.NewPending(c.pods)
-	controller.IndexByOwner(c.pods)
+	c.pods = controller.NewPods(d, c.Loop, kind)
 	controller.Changed(c.Loop, c.jobs)
-	c.pods.Subscribe(func(old, p *corev1.Pod) {
-		for _, o := range []*corev1.Pod{old, p} {
-			if o == nil {
-				continue
-			}
-			if k, ok := controller.OwnerKey(o, kind.GroupKind()); ok {
-				c.Add(k)
-			}
-		}
-	})
 	return c
 }
 
@@ -62,26 +49,25 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 	if err != nil {
 		return err
 	}
-	if behind, again := c.pending.Any(key); behind {
-		c.AddAfter(key, again)
+	if c.pods.Behind(key) {
 		return nil
 	}
 	p := decide(j, pods, time.Now())
 	if !p.again.IsZero() {
 		c.AddAfter(key, time.Until(p.again))
 	}
-	return c.apply(ctx, key, j, p)
+	return c.apply(ctx, j, p)
 }
 
 func (c *Controller) claim(ctx context.Context, j *batchv1.Job) ([]*corev1.Pod, error) {
 	if j.Spec.Selector == nil {
-		return controller.Children(c.pods, j.UID), nil
+		return controller.Children(c.pods.Cache, j.UID), nil
 	}
 	selector, err := metav1.LabelSelectorAsSelector(j.Spec.Selector)
 	if err != nil {
 		return nil, fmt.Errorf("read selector: %w", err)
 	}
-	return controller.Owned(c.pods, j, selector).Settle(ctx, c.podAPI, controller.RefTo(j, kind), controller.Alive(ctx, c.api, j))
+	return controller.Owned(c.pods.Cache, j, selector).Settle(ctx, c.pods.API, controller.RefTo(j, kind), controller.Alive(ctx, c.api, j))
 }
 
 // orphans lets pods go whose job is no more.
@@ -101,25 +87,22 @@ func (c *Controller) orphans(ctx context.Context, key controller.Key, j *batchv1
 	return nil
 }
 
-func (c *Controller) apply(ctx context.Context, key controller.Key, j *batchv1.Job, p plan) error {
+func (c *Controller) apply(ctx context.Context, j *batchv1.Job, p plan) error {
 	if !equality.Semantic.DeepEqual(j.Status, p.status) {
 		next := j.DeepCopy()
 		next.Status = p.status
-		if _, err := c.api.UpdateStatus(ctx, next); err != nil {
-			if apierrors.IsNotFound(err) {
-				return nil
-			}
-			return fmt.Errorf("write status: %w", err)
+		if err := controller.WriteStatus(ctx, c.api, next); err != nil {
+			return err
 		}
 		c.tell(j, p.status)
 	}
 	if _, err := controller.Parallel(len(p.release), func(i int) error { return c.release(ctx, p.release[i]) }); err != nil {
 		return err
 	}
-	if _, err := controller.Parallel(len(p.delete), func(i int) error { return c.remove(ctx, key, j, p.delete[i]) }); err != nil {
+	if _, err := controller.Parallel(len(p.delete), func(i int) error { return c.pods.Remove(ctx, j, p.delete[i]) }); err != nil {
 		return err
 	}
-	_, err := controller.SlowStart(len(p.create), func(i int) error { return c.create(ctx, key, j, p.create[i]) })
+	_, err := controller.SlowStart(len(p.create), func(i int) error { return c.create(ctx, j, p.create[i]) })
 	return err
 }
 
@@ -142,39 +125,12 @@ func (c *Controller) tell(j *batchv1.Job, now batchv1.JobStatus) {
 	}
 }
 
-func (c *Controller) create(ctx context.Context, key controller.Key, j *batchv1.Job, index int) error {
+func (c *Controller) create(ctx context.Context, j *batchv1.Job, index int) error {
 	failures := 0
 	if index >= 0 && j.Spec.BackoffLimitPerIndex != nil {
-		failures = failuresOf(controller.Children(c.pods, j.UID), index)
+		failures = failuresOf(controller.Children(c.pods.Cache, j.UID), index)
 	}
-	p := newPod(j, index, failures)
-	p.Name = controller.Name(p.GenerateName)
-	c.pending.Creating(key, controller.KeyOf(p))
-	_, err := c.podAPI.Create(ctx, p)
-	if err == nil {
-		c.Event(j, corev1.EventTypeNormal, "SuccessfulCreate", "Created pod: %s", p.Name)
-		return nil
-	}
-	c.pending.NotCreated(controller.KeyOf(p))
-	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-		return nil
-	}
-	c.Event(j, corev1.EventTypeWarning, "FailedCreate", "Error creating: %v", err)
-	return fmt.Errorf("create pod: %w", err)
-}
-
-func (c *Controller) remove(ctx context.Context, key controller.Key, j *batchv1.Job, p *corev1.Pod) error {
-	c.pending.Deleting(key, p)
-	err := c.podAPI.Delete(ctx, p.Namespace, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
-	if err == nil {
-		c.Event(j, corev1.EventTypeNormal, "SuccessfulDelete", "Deleted pod: %s", p.Name)
-		return nil
-	}
-	c.pending.NotDeleted(p)
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil
-	}
-	return fmt.Errorf("delete pod %s: %w", p.Name, err)
+	return c.pods.Create(ctx, j, newPod(j, index, failures))
 }
 
 // release takes the finalizer off a pod that has been counted.
@@ -187,7 +143,7 @@ func (c *Controller) release(ctx context.Context, p *corev1.Pod) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.podAPI.Patch(ctx, p.Namespace, p.Name, "", types.MergePatchType, doc)
+	_, err = c.pods.API.Patch(ctx, p.Namespace, p.Name, "", types.MergePatchType, doc)
 	if err == nil || apierrors.IsNotFound(err) {
 		return nil
 	}

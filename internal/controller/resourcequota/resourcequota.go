@@ -2,11 +2,9 @@ package resourcequota
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/api/quota"
@@ -85,8 +83,5 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 	}
 	next := q.DeepCopy()
 	next.Status = s
-	if _, err := c.api.UpdateStatus(ctx, next); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("write status: %w", err)
-	}
-	return nil
+	return controller.WriteStatus(ctx, c.api, next)
 }

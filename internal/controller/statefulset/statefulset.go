@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/controller"
 )
@@ -27,45 +28,39 @@ var ( // never changed
 type Controller struct {
 	*controller.Loop
 	sets      client.Cache[*appsv1.StatefulSet]
-	pods      client.Cache[*corev1.Pod]
+	pods      *controller.Pods
 	claims    client.Cache[*corev1.PersistentVolumeClaim]
 	api       client.Client[*appsv1.StatefulSet]
-	podAPI    client.Client[*corev1.Pod]
 	claimAPI  client.Client[*corev1.PersistentVolumeClaim]
 	revisions controller.Revisions
-	pending   *controller.Pending
 	failing   controller.Backoff
 }
 
 // New makes the controller.
 func New(d controller.Deps) *Controller {
 	c := &Controller{
-		sets: client.CacheOf[*appsv1.StatefulSet](d.Caches), pods: client.CacheOf[*corev1.Pod](d.Caches), claims: client.CacheOf[*corev1.PersistentVolumeClaim](d.Caches),
-		api: client.For[*appsv1.StatefulSet](d.Conn), podAPI: client.For[*corev1.Pod](d.Conn), claimAPI: client.For[*corev1.PersistentVolumeClaim](d.Conn),
+		sets: client.CacheOf[*appsv1.StatefulSet](d.Caches), claims: client.CacheOf[*corev1.PersistentVolumeClaim](d.Caches),
+		api: client.For[*appsv1.StatefulSet](d.Conn), claimAPI: client.For[*corev1.PersistentVolumeClaim](d.Conn),
 		revisions: controller.NewRevisions(d, kind),
 		failing:   controller.Backoff{First: time.Second, Last: time.Minute},
 	}
 	c.Loop = controller.NewLoop(d, "statefulset-controller", c.sync)
-	c.pending = controller.NewPending(c.pods)
-	controller.IndexByOwner(c.pods)
+	c.pods = controller.NewPods(d, c.Loop, kind)
+	c.pods.Tell = c.tellPod
 	controller.Changed(c.Loop, c.sets)
 	c.pods.Subscribe(c.podChanged)
 	c.claims.Subscribe(c.claimChanged)
 	return c
 }
 
+// podChanged wakes a set whose pod it is by name only: the name may be wanted, or the pod adopted.
 func (c *Controller) podChanged(old, p *corev1.Pod) {
-	for _, o := range []*corev1.Pod{old, p} {
-		if o == nil {
-			continue
-		}
-		if k, ok := controller.OwnerKey(o, kind.GroupKind()); ok {
-			c.Add(k)
-		} else if set, _ := parent(o.Name); set != "" {
-			// Its name may be wanted, or it may be adopted.
-			if s, ok := c.sets.Get(o.Namespace, set); ok {
-				c.AddObject(s)
-			}
+	if p == nil {
+		p = old
+	}
+	if set, _ := parent(p.Name); set != "" {
+		if s, ok := c.sets.Get(p.Namespace, set); ok {
+			c.AddObject(s)
 		}
 	}
 }
@@ -94,7 +89,7 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 		return nil
 	}
 	alive := controller.Alive(ctx, c.api, set)
-	pods, err := c.claimed(set, selector).Settle(ctx, c.podAPI, controller.RefTo(set, kind), alive)
+	pods, err := c.claimed(set, selector).Settle(ctx, c.pods.API, controller.RefTo(set, kind), alive)
 	if err != nil {
 		return err
 	}
@@ -106,23 +101,23 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 	if err != nil {
 		return err
 	}
-	behind, again := c.pending.Any(key)
+	behind := c.pods.Behind(key)
 	if behind { // nothing will be tried
 		v.hold = func(*corev1.Pod) time.Duration { return 0 }
 	}
 	p := decide(v)
 	p.status.CollisionCount = collisions
-	if behind {
-		c.AddAfter(key, again)
-	} else if err = c.apply(ctx, key, set, p); p.again > 0 {
-		c.AddAfter(key, p.again)
+	if !behind {
+		if err = c.apply(ctx, set, p); p.again > 0 {
+			c.AddAfter(key, p.again)
+		}
 	}
 	return errors.Join(err, c.writeStatus(ctx, set, p.status), c.forget(ctx, set, history, pods, p.status))
 }
 
 // claimed is set's claim of pods: those with other names are not its own.
 func (c *Controller) claimed(set *appsv1.StatefulSet, s labels.Selector) controller.Claim[*corev1.Pod] {
-	claim := controller.Owned(c.pods, set, s)
+	claim := controller.Owned(c.pods.Cache, set, s)
 	if set.DeletionTimestamp != nil {
 		return claim
 	}
@@ -187,7 +182,7 @@ func (c *Controller) look(ctx context.Context, set *appsv1.StatefulSet, history 
 	return v, collisions, nil
 }
 
-func (c *Controller) apply(ctx context.Context, key controller.Key, set *appsv1.StatefulSet, p plan) error {
+func (c *Controller) apply(ctx context.Context, set *appsv1.StatefulSet, p plan) error {
 	for _, name := range p.conflicts {
 		c.Event(set, corev1.EventTypeWarning, "ConflictingController", "PersistentVolumeClaim %s has a conflicting OwnerReference that acts as a managing controller, the retention policy is ignored for this claim", name)
 	}
@@ -201,26 +196,26 @@ func (c *Controller) apply(ctx context.Context, key controller.Key, set *appsv1.
 			return err
 		}
 	}
-	if _, err := controller.SlowStart(len(p.create), func(i int) error { return c.create(ctx, key, set, p.create[i]) }); err != nil {
+	if _, err := controller.SlowStart(len(p.create), func(i int) error { return c.pods.Create(ctx, set, p.create[i]) }); err != nil {
 		return err
 	}
 	for _, pod := range p.label {
-		_, err := c.podAPI.Update(ctx, pod)
+		_, err := c.pods.API.Update(ctx, pod)
 		if c.tell(set, "Update", "Pod "+pod.Name, err); err != nil {
 			return fmt.Errorf("label pod %s: %w", pod.Name, err)
 		}
 	}
-	_, err := controller.Parallel(len(p.remove), func(i int) error { return c.remove(ctx, key, set, p.remove[i]) })
+	_, err := controller.Parallel(len(p.remove), func(i int) error { return c.remove(ctx, set, p.remove[i]) })
 	return err
 }
 
 // tell records what was done, in upstream's words.
-func (c *Controller) tell(set *appsv1.StatefulSet, verb, object string, err error) {
+func (c *Controller) tell(set api.Object, verb, object string, err error) {
 	if err == nil {
-		c.Event(set, corev1.EventTypeNormal, "Successful"+verb, "%s %s in StatefulSet %s successful", verb, object, set.Name)
+		c.Event(set, corev1.EventTypeNormal, "Successful"+verb, "%s %s in StatefulSet %s successful", verb, object, set.GetName())
 		return
 	}
-	c.Event(set, corev1.EventTypeWarning, "Failed"+verb, "%s %s in StatefulSet %s failed error: %v", verb, object, set.Name, err)
+	c.Event(set, corev1.EventTypeWarning, "Failed"+verb, "%s %s in StatefulSet %s failed error: %v", verb, object, set.GetName(), err)
 }
 
 func (c *Controller) createClaim(ctx context.Context, set *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) error {
@@ -234,39 +229,18 @@ func (c *Controller) createClaim(ctx context.Context, set *appsv1.StatefulSet, c
 	return nil
 }
 
-func (c *Controller) create(ctx context.Context, key controller.Key, set *appsv1.StatefulSet, p *corev1.Pod) error {
-	c.pending.Creating(key, controller.KeyOf(p))
-	_, err := c.podAPI.Create(ctx, p)
-	if err == nil {
-		c.tell(set, "Create", "Pod "+p.Name, nil)
-		return nil
-	}
-	c.pending.NotCreated(controller.KeyOf(p))
-	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-		return nil
-	}
+// tellPod is tell for pods. That the name of a pod is taken is no news: the cache has yet to see who has it.
+func (c *Controller) tellPod(set api.Object, verb string, p *corev1.Pod, err error) {
 	if !apierrors.IsAlreadyExists(err) {
-		c.tell(set, "Create", "Pod "+p.Name, err)
+		c.tell(set, verb, "Pod "+p.Name, err)
 	}
-	return fmt.Errorf("create pod %s: %w", p.Name, err)
 }
 
-func (c *Controller) remove(ctx context.Context, key controller.Key, set *appsv1.StatefulSet, p *corev1.Pod) error {
+func (c *Controller) remove(ctx context.Context, set *appsv1.StatefulSet, p *corev1.Pod) error {
 	if controller.PodFinished(p) {
 		c.Event(set, corev1.EventTypeWarning, "RecreatingTerminatedPod", "StatefulSet %s/%s is recreating terminated Pod %s", set.Namespace, set.Name, p.Name)
 	}
-	c.pending.Deleting(key, p)
-	err := c.podAPI.Delete(ctx, p.Namespace, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
-	if err == nil {
-		c.tell(set, "Delete", "Pod "+p.Name, nil)
-		return nil
-	}
-	c.pending.NotDeleted(p)
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil
-	}
-	c.tell(set, "Delete", "Pod "+p.Name, err)
-	return fmt.Errorf("delete pod %s: %w", p.Name, err)
+	return c.pods.Remove(ctx, set, p)
 }
 
 func (c *Controller) writeStatus(ctx context.Context, set *appsv1.StatefulSet, next appsv1.StatefulSetStatus) error {
@@ -275,10 +249,7 @@ func (c *Controller) writeStatus(ctx context.Context, set *appsv1.StatefulSet, n
 	}
 	out := set.DeepCopy()
 	out.Status = next
-	if _, err := c.api.UpdateStatus(ctx, out); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("write status: %w", err)
-	}
-	return nil
+	return controller.WriteStatus(ctx, c.api, out)
 }
 
 func (c *Controller) forget(ctx context.Context, set *appsv1.StatefulSet, history []*appsv1.ControllerRevision, pods []*corev1.Pod, s appsv1.StatefulSetStatus) error {
