@@ -36,7 +36,7 @@ var rooms = map[string][]string{
 	"node":       {"api", "client", "engine", "linux"},
 	"web":        {"api", "client", "engine", "pki", "config"},
 	"cli":        {"api", "client", "engine", "pki", "config"},
-	"daemon": {"api", "apiserver", "client", "config", "controller", "engine", "image", "linux", "network", "node", "oci",
+	"daemon": {"api", "apiserver", "client", "config", "controller", "engine", "image", "kubectl", "linux", "network", "node", "oci",
 		"pki", "scheduler", "service", "store", "web"},
 	"testcluster": {"api", "apiserver", "client", "config", "controller", "daemon", "engine", "node", "pki", "scheduler", "service", "store"},
 	"arch":        {},

@@ -32,6 +32,7 @@ func (l Layout) Kubeconfig() string    { return filepath.Join(l.Data, "kubeconfi
 func (l Layout) Volumes() string       { return filepath.Join(l.Data, "volumes") }
 func (l Layout) Socket() string        { return filepath.Join(l.Run, "engine.sock") }
 func (l Layout) Network() string       { return filepath.Join(l.Run, "network") }
+func (l Layout) Claim() string         { return filepath.Join(l.Run, "data") } // a link to Data
 func (l Layout) Lock() string          { return filepath.Join(l.Run, "lock") }
 func (l Layout) Running() string       { return filepath.Join(l.Run, "daemon.json") }
 

@@ -26,13 +26,12 @@ var Version = "dev"
 // Run brings a cluster up, reports every step, and lives until ctx ends or a part fails. Containers
 // go on running when it returns; nothing else of it does.
 func Run(ctx context.Context, c config.Config, step func(config.Step)) (err error) {
-	c, err = settle(c)
-	if err != nil {
+	d := &daemon{started: time.Now(), failed: make(chan error, 1), log: newLog(c.LogLevel)}
+	defer func() { err = errors.Join(err, d.stop()) }()
+	if err := d.settle(c); err != nil {
 		return err
 	}
-	d := &daemon{config: c, layout: c.Places(), started: time.Now(), failed: make(chan error, 1)}
-	d.log = newLog(c.LogLevel)
-	defer func() { err = errors.Join(err, d.stop()) }()
+	c = d.config
 	for _, p := range parts() {
 		begin := time.Now()
 		note, err := p.up(d, ctx)

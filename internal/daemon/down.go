@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/dhow-project/dhow/internal/config"
+	"github.com/dhow-project/dhow/internal/kubectl"
 	"github.com/dhow-project/dhow/internal/linux/mount"
 	"github.com/dhow-project/dhow/internal/linux/pidfd"
 	"github.com/dhow-project/dhow/internal/pki"
@@ -81,7 +84,7 @@ func (d *daemon) cleanHost(ctx context.Context) (bool, error) {
 	}
 	d.config = d.config.Merge(saved)
 	if d.config.PodCIDR == "" { // it never came up
-		return false, os.RemoveAll(d.layout.Run)
+		return false, errors.Join(os.RemoveAll(d.layout.Run), d.leaveMachine())
 	}
 	release, err := lock(d.layout)
 	if err != nil {
@@ -97,8 +100,18 @@ func (d *daemon) cleanHost(ctx context.Context) (bool, error) {
 		proxy.Purge(d.config.Name),
 		mount.UnmountBelow(d.layout.Node()),
 		os.RemoveAll(d.layout.Run),
-		removeIfEmpty("/run/dhow"),
+		d.leaveMachine(),
 	)
+}
+
+// leaveMachine removes the directory of all clusters after the last one, unless one is about to begin.
+func (d *daemon) leaveMachine() error {
+	release, err := alone(d.layout)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return removeIfEmpty(filepath.Dir(d.layout.Run))
 }
 
 func (d *daemon) removeData(purge bool) error {
@@ -110,7 +123,15 @@ func (d *daemon) removeData(purge bool) error {
 		errs = append(errs, pki.RemoveKubeconfig(path, owner, contextName(d.config)))
 	}
 	errs = append(errs, os.RemoveAll(d.config.DataDir), removeIfEmpty("/var/lib/dhow"))
+	if last(filepath.Dir(d.layout.Run), "/var/lib/dhow") {
+		errs = append(errs, kubectl.Forget(os.Getenv))
+	}
 	return errors.Join(errs...)
+}
+
+// last tells whether no cluster is left that anybody can know of: none of these directories is there.
+func last(dirs ...string) bool {
+	return !slices.ContainsFunc(dirs, func(dir string) bool { _, err := os.Stat(dir); return err == nil })
 }
 
 func removeIfEmpty(dir string) error {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"github.com/dhow-project/dhow/internal/scheduler"
 	"github.com/dhow-project/dhow/internal/service/dns"
 	"github.com/dhow-project/dhow/internal/service/proxy"
+	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
 const clusterDomain = "cluster.local"
@@ -136,6 +138,26 @@ func (d *daemon) startControllers(context.Context) (string, error) {
 	return "", nil
 }
 
+// takeDNS takes the port before anybody is told that the cluster is ready: a name server of the host's that listens on every
+// address would end it right after.
+func (d *daemon) takeDNS(context.Context) (string, error) {
+	addr := netip.AddrPortFrom(d.engine.Gateway()[0], 53).String()
+	u, err1 := net.ListenPacket("udp", addr)
+	if err1 == nil {
+		d.dnsPackets = []net.PacketConn{u}
+		d.onStop(func() error { u.Close(); return nil }) // closed already once DNS has run
+	}
+	l, err2 := net.Listen("tcp", addr)
+	if err2 == nil {
+		d.dnsStreams = []net.Listener{l}
+		d.onStop(func() error { l.Close(); return nil })
+	}
+	if err := cmp.Or(err1, err2); err != nil {
+		return "", fault.New(fault.Exists, "listen on %s for DNS: %w: let the name server of this host listen on its own addresses only (dnsmasq: bind-dynamic), or stop it", addr, err)
+	}
+	return "", nil
+}
+
 // startServices makes the kernel and DNS follow Services.
 func (d *daemon) startServices(context.Context) (string, error) {
 	services, slices := client.CacheOf[*corev1.Service](d.caches), client.CacheOf[*discoveryv1.EndpointSlice](d.caches)
@@ -144,7 +166,7 @@ func (d *daemon) startServices(context.Context) (string, error) {
 		Services: services, Slices: slices, Log: d.log,
 	})
 	names := dns.New(dns.Config{
-		Zone: clusterDomain, Listen: []netip.AddrPort{netip.AddrPortFrom(d.engine.Gateway()[0], 53)}, Addresses: []netip.Addr{d.dnsIP()},
+		Zone: clusterDomain, PacketConns: d.dnsPackets, Listeners: d.dnsStreams, Addresses: []netip.Addr{d.dnsIP()},
 		Services: services, Slices: slices, Log: d.log,
 	})
 	d.runs = append(d.runs, life{"service proxy", p.Run}, life{"DNS", names.Run})

@@ -28,7 +28,10 @@ type daemon struct {
 	undo    []func() error
 	aborted bool // the start failed
 
-	listener net.Listener // of the address the user chose
+	settled    func()       // lets the next one choose
+	listener   net.Listener // of the address the user chose
+	dnsPackets []net.PacketConn
+	dnsStreams []net.Listener
 
 	keys     *pki.Cluster
 	serving  *pki.Live
@@ -52,8 +55,10 @@ func parts() []part {
 	return []part{
 		{"lock", false, (*daemon).takeLock},
 		{"address", false, (*daemon).takeAddress},
+		{"settings", false, (*daemon).keepSettings},
 		{"keys", true, (*daemon).openKeys},
 		{"engine", true, (*daemon).openEngine},
+		{"DNS address", false, (*daemon).takeDNS},
 		{"store", true, (*daemon).openStore},
 		{"API server", true, (*daemon).startServer},
 		{"system objects", true, (*daemon).ensureObjects},

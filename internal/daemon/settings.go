@@ -1,11 +1,11 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,13 +17,33 @@ import (
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
-// settle decides what the user left open and keeps the decision in the data directory: a cluster has the
-// same networks, port and node name for all its life.
-func settle(c config.Config) (config.Config, error) {
-	c, err := c.Complete()
-	if err != nil {
-		return c, err
+// settle completes and checks the settings. No other dhow chooses until keepSettings wrote ours down, or stop is called.
+func (d *daemon) settle(c config.Config) (err error) {
+	if c, err = c.Complete(); err != nil {
+		return err
 	}
+	d.layout = c.Places()
+	if err := makeRoom(c.DataDir); err != nil {
+		return err
+	}
+	release, err := alone(d.layout)
+	if err != nil {
+		return err
+	}
+	d.settled = release
+	d.onStop(func() error { release(); return nil })
+	d.config, err = settle(c, d.layout)
+	return err
+}
+
+func (d *daemon) keepSettings(context.Context) (string, error) {
+	defer d.settled()
+	return "", keep(d.config, d.layout)
+}
+
+// settle decides what the user left open: a cluster has the same networks, port and node name for all its
+// life, so keep writes them down. Whoever calls it holds the machine's lock (alone) until then.
+func settle(c config.Config, l config.Layout) (config.Config, error) {
 	saved, err := config.Saved(c.DataDir)
 	if err != nil {
 		return c, err
@@ -35,25 +55,37 @@ func settle(c config.Config) (config.Config, error) {
 	if c.NodeName == "" {
 		c.NodeName = hostname()
 	}
-	if err := chooseNetworks(&c); err != nil {
+	n := neighbours(l)
+	if err := chooseNetworks(&c, n); err != nil {
+		return c, err
+	}
+	if err := n.refuse(c); err != nil {
 		return c, err
 	}
 	if c.Listen == "" {
-		if c.Listen, err = chooseListen(others(c.DataDir)); err != nil {
-			return c, err
-		}
+		c.Listen, err = chooseListen(n)
 	}
+	return c, err
+}
+
+// keep writes down what was settled, and lets other clusters see it.
+func keep(c config.Config, l config.Layout) error {
 	raw, err := c.Marshal()
 	if err != nil {
-		return c, err
+		return err
 	}
-	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return c, fmt.Errorf("make the data directory: %w", err)
+	if err := atomicfile.Write(l.Settings(), raw, 0o600); err != nil {
+		return err
 	}
-	if err := roomFor(c.DataDir); err != nil {
-		return c, err
+	return claim(l)
+}
+
+// makeRoom makes the data directory and refuses one on a full disk.
+func makeRoom(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
 	}
-	return c, atomicfile.Write(c.Places().Settings(), raw, 0o600)
+	return roomFor(dir)
 }
 
 // leastRoom is what a start needs at least: keys, a store and records, with some to spare.
@@ -102,11 +134,11 @@ const firstNetwork, lastNetwork = 42, 250
 
 // chooseNetworks takes the first pair 10.N.0.0/16, 10.N+1.0.0/16 that no address of this host lies in and no
 // other cluster has.
-func chooseNetworks(c *config.Config) error {
+func chooseNetworks(c *config.Config, n clusters) error {
 	if c.PodCIDR != "" && c.ServiceCIDR != "" {
 		return nil
 	}
-	used, err := usedNetworks(c.DataDir)
+	used, err := usedNetworks(n)
 	if err != nil {
 		return err
 	}
@@ -139,8 +171,8 @@ func overlaps(used []netip.Prefix, p netip.Prefix) bool {
 	return false
 }
 
-// usedNetworks are those of this host's addresses and of the other clusters that keep their data beside ours.
-func usedNetworks(dataDir string) ([]netip.Prefix, error) {
+// usedNetworks are those of this host's addresses and of other clusters.
+func usedNetworks(n clusters) ([]netip.Prefix, error) {
 	var used []netip.Prefix
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
@@ -151,32 +183,17 @@ func usedNetworks(dataDir string) ([]netip.Prefix, error) {
 			used = append(used, p)
 		}
 	}
-	for _, other := range others(dataDir) {
-		for _, cidr := range []string{other.PodCIDR, other.ServiceCIDR} {
-			if p, err := netip.ParsePrefix(cidr); err == nil {
-				used = append(used, p)
-			}
-		}
+	for _, other := range n {
+		used = append(used, networksOf(other.Config)...)
 	}
 	return used, nil
 }
 
-// others are the settings of the clusters that keep their data beside ours, whether they run or not.
-func others(dataDir string) (out []config.Config) {
-	paths, _ := filepath.Glob(filepath.Join(filepath.Dir(dataDir), "*", filepath.Base(config.Layout{}.Settings())))
-	for _, path := range paths {
-		if c, err := config.Read(path); err == nil && filepath.Dir(path) != dataDir {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
 // chooseListen takes the first port from 6443 on that is free and no other cluster's.
-func chooseListen(others []config.Config) (string, error) {
+func chooseListen(n clusters) (string, error) {
 	for port := 6443; port < 6543; port++ {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		if slices.ContainsFunc(others, func(c config.Config) bool { return strings.HasSuffix(c.Listen, ":"+strconv.Itoa(port)) }) {
+		if slices.ContainsFunc(n, func(c cluster) bool { return strings.HasSuffix(c.Listen, ":"+strconv.Itoa(port)) }) {
 			continue
 		}
 		l, err := net.Listen("tcp", addr)
@@ -186,23 +203,4 @@ func chooseListen(others []config.Config) (string, error) {
 		}
 	}
 	return "", fault.New(fault.Exhausted, "no free port from 6443 to 6542 for the API server: choose one with --listen")
-}
-
-// lock makes sure that one daemon runs for a cluster and for a data directory. The kernel lets go of it whatever happens.
-func lock(l config.Layout) (release func(), err error) {
-	var held []*os.File
-	release = func() {
-		for _, f := range held {
-			f.Close()
-		}
-	}
-	for _, path := range []string{l.Lock(), filepath.Join(l.Data, "lock")} {
-		f, err := flock(path)
-		if err != nil {
-			release()
-			return nil, err
-		}
-		held = append(held, f)
-	}
-	return release, nil
 }

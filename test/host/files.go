@@ -15,7 +15,7 @@ func files() ([]string, error) {
 		return nil, err
 	}
 	var out []string
-	for _, root := range []string{"/run/dhow", "/var/lib/dhow", "/run/netns", kubeconfig(), filepath.Join(home, ".docker/config.json")} {
+	for _, root := range []string{"/run/dhow", "/var/lib/dhow", "/run/netns", "/var/cache/dhow", filepath.Join(home, ".cache/dhow"), kubeconfig(), filepath.Join(home, ".docker/config.json")} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil { // not there, or gone meanwhile
 				return nil

@@ -53,7 +53,7 @@ func marksOf(s snapshot) []string {
 		}
 	}
 	if len(marks) > 0 { // they share these with each other
-		marks = append(marks, "file "+kubeconfig(), "file /run/dhow ", "file /var/lib/dhow ", "setting ")
+		marks = append(marks, "file "+kubeconfig(), "file /run/dhow ", "file /var/lib/dhow ", "file /var/cache/dhow", "setting ")
 	}
 	return marks
 }

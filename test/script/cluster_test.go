@@ -25,29 +25,11 @@ type cluster struct {
 
 var clusters atomic.Int32
 
-// makeCluster chooses a name and decides what two clusters that start at the same time might both choose,
-// by leaving the decision where dhow keeps its own.
-func makeCluster(dir, home string) (*cluster, error) {
-	n := clusters.Add(1)
-	c := &cluster{name: fmt.Sprintf("t%d-%d", os.Getpid(), n), data: filepath.Join(dir, "data")}
+// makeCluster gives one a name and a place; dhow chooses networks and ports that nobody else has.
+func makeCluster(dir, home string) *cluster {
+	c := &cluster{name: fmt.Sprintf("t%d-%d", os.Getpid(), clusters.Add(1)), data: filepath.Join(dir, "data")}
 	c.env = append(os.Environ(), "HOME="+home, "KUBECONFIG=", "DHOW_NAME="+c.name, "DHOW_DATA_DIR="+c.data, "PATH="+tools+":"+os.Getenv("PATH"))
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	settings := config.Config{
-		Listen:      fmt.Sprintf("127.0.0.1:%d", port),
-		PodCIDR:     fmt.Sprintf("10.%d.0.0/16", 150+2*n%100),
-		ServiceCIDR: fmt.Sprintf("10.%d.0.0/16", 151+2*n%100),
-	}
-	raw, err := settings.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(c.data, 0o700); err != nil {
-		return nil, err
-	}
-	return c, os.WriteFile(config.Layout{Data: c.data}.Settings(), raw, 0o600)
+	return c
 }
 
 func freePort() (int, error) {
@@ -85,19 +67,31 @@ func (c *cluster) start() error {
 
 func (c *cluster) purge() error { return c.dhow("down", "--purge") }
 
+// purgeAll takes those away, too, that a script has started with a longer name and did not come to stop.
+func (c *cluster) purgeAll() error {
+	links, err := filepath.Glob(filepath.Join("/run/dhow", c.name+"?", "data"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, link := range links {
+		if data, err := os.Readlink(link); err == nil {
+			errs = append(errs, c.dhow("--name", filepath.Base(filepath.Dir(link)), "--data-dir", data, "down", "--purge"))
+		}
+	}
+	return errors.Join(append(errs, c.purge())...)
+}
+
 func (c *cluster) describe(env *testscript.Env) {
 	env.Setenv("DHOW_NAME", c.name)
 	env.Setenv("DHOW_DATA_DIR", c.data)
 }
 
 func newCluster(env *testscript.Env) error {
-	c, err := makeCluster(env.WorkDir, env.Getenv("HOME"))
-	if err != nil {
-		return err
-	}
+	c := makeCluster(env.WorkDir, env.Getenv("HOME"))
 	c.describe(env)
 	env.Defer(func() {
-		if err := c.purge(); err != nil {
+		if err := c.purgeAll(); err != nil {
 			env.T().Fatal(err)
 		}
 	})
@@ -105,10 +99,7 @@ func newCluster(env *testscript.Env) error {
 }
 
 func startedCluster(env *testscript.Env) error {
-	c, err := makeCluster(env.WorkDir, env.Getenv("HOME"))
-	if err != nil {
-		return err
-	}
+	c := makeCluster(env.WorkDir, env.Getenv("HOME"))
 	c.describe(env)
 	env.Defer(func() {
 		if err := c.purge(); err != nil {
@@ -128,13 +119,10 @@ var shared struct {
 func sharedCluster(env *testscript.Env) error {
 	shared.once.Do(func() {
 		dir := filepath.Join(tools, "shared")
-		if shared.c, shared.err = makeCluster(dir, dir); shared.err == nil {
-			shared.err = shared.c.start()
-		}
+		shared.c = makeCluster(dir, dir)
+		shared.err = shared.c.start()
 	})
-	if shared.c != nil {
-		shared.c.describe(env)
-	}
+	shared.c.describe(env)
 	return shared.err
 }
 

@@ -85,6 +85,17 @@ func await(args []string) error {
 	}
 }
 
+// until says its words again and again until a file is there: until FILE WORD…
+func until(args []string) error {
+	for {
+		if _, err := os.Stat(args[0]); err == nil {
+			return nil
+		}
+		fmt.Println(strings.Join(args[1:], " "))
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // link makes a name for every command in a directory, so that each can be run by its name.
 func link(args []string) error {
 	self, err := os.Executable()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"sort"
 	"strconv"
@@ -124,6 +125,17 @@ func env(names []string) error {
 		fmt.Println(os.Getenv(n))
 	}
 	return nil
+}
+
+// processes lists the command lines of those it sees.
+func processes([]string) error {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range files {
+		if raw, err := os.ReadFile(f); err == nil {
+			fmt.Println(strings.ReplaceAll(strings.TrimSuffix(string(raw), "\x00"), "\x00", " "))
+		}
+	}
+	return err
 }
 
 func pwd([]string) error {
