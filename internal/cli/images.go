@@ -113,28 +113,3 @@ func (a *app) rmi() *cobra.Command {
 		},
 	}
 }
-
-func (a *app) inspect() *cobra.Command {
-	return &cobra.Command{
-		Use:   "inspect IMAGE...",
-		Short: "Show everything about images, as JSON",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withEngine(cmd, func(ctx context.Context, e socket.Backend) error {
-				var all []inspected
-				for _, ref := range args {
-					image, err := e.Image(ctx, ref)
-					if err != nil {
-						return err
-					}
-					raw, err := e.Inspect(ctx, ref)
-					if err != nil {
-						return err
-					}
-					all = append(all, inspected{image.ID, image.Tags, image.Digests, image.Size, raw})
-				}
-				return printJSON(a.out, all)
-			})
-		},
-	}
-}

@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/engine/socket"
+	"github.com/dhow-project/dhow/internal/x/fault"
+)
+
+func (a *app) inspect() *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "inspect IMAGE...",
+		Short:   "Show everything about images, as JSON",
+		Example: "  dhow inspect -f '{{.Config.Entrypoint}}' app:v1",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			show, err := inspectFormat(format)
+			if err != nil {
+				return err
+			}
+			return a.withEngine(cmd, func(ctx context.Context, e socket.Backend) error {
+				var all []inspected
+				for _, ref := range args {
+					image, err := e.Image(ctx, ref)
+					if err != nil {
+						return err
+					}
+					raw, err := e.Inspect(ctx, ref)
+					if err != nil {
+						return err
+					}
+					i, err := inspect(image, raw)
+					if err != nil {
+						return fmt.Errorf("inspect %s: %w", ref, err)
+					}
+					all = append(all, i)
+				}
+				if show == nil {
+					return printJSON(a.out, all)
+				}
+				for _, i := range all {
+					text, err := render(show, i)
+					if err != nil {
+						return err
+					}
+					fmt.Fprintln(a.out, text)
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&format, "format", "f", "", "a Go template for each image, or json")
+	return cmd
+}
+
+// inspected is an image in the words of docker's inspect.
+type inspected struct {
+	ID           string `json:"Id"`
+	RepoTags     []string
+	RepoDigests  []string
+	Created      *time.Time `json:",omitempty"` // as its builder said
+	Author       string
+	Architecture string
+	Variant      string `json:",omitempty"`
+	Os           string
+	Size         int64 // bytes
+	RootFS       rootFS
+	Config       imageConfig
+}
+
+type rootFS struct {
+	Type   string
+	Layers []string // diff IDs, the lowest first
+}
+
+// imageConfig has the fields of OCI's image configuration that docker shows, and docker's own.
+type imageConfig struct {
+	User         string
+	ExposedPorts map[string]struct{} `json:",omitempty"`
+	Env          []string
+	Entrypoint   []string
+	Cmd          []string
+	Volumes      map[string]struct{} `json:",omitempty"`
+	WorkingDir   string
+	Labels       map[string]string
+	StopSignal   string          `json:",omitempty"`
+	Shell        []string        `json:",omitempty"`
+	OnBuild      []string        `json:",omitempty"`
+	Healthcheck  json.RawMessage `json:",omitempty"`
+}
+
+// inspect joins what the engine knows of an image with the image's own configuration.
+func inspect(image engine.Image, raw []byte) (inspected, error) {
+	var own struct {
+		Created                           *time.Time
+		Author, Architecture, Variant, Os string
+		RootFS                            struct {
+			Type    string
+			DiffIDs []string `json:"diff_ids"`
+		}
+		Config imageConfig
+	}
+	if err := json.Unmarshal(raw, &own); err != nil {
+		return inspected{}, fmt.Errorf("read the image's configuration: %w", err)
+	}
+	return inspected{
+		ID: image.ID, RepoTags: familiars(image.Tags), RepoDigests: familiars(image.Digests), Size: image.Size,
+		Created: own.Created, Author: own.Author, Architecture: own.Architecture, Variant: own.Variant, Os: own.Os,
+		RootFS: rootFS{own.RootFS.Type, own.RootFS.DiffIDs}, Config: own.Config,
+	}, nil
+}
+
+func familiars(refs []string) []string {
+	out := make([]string, len(refs))
+	for i, r := range refs {
+		out[i] = familiar(r)
+	}
+	return out
+}
+
+// inspectFormat is the template of --format; nil for the list in JSON.
+func inspectFormat(format string) (*template.Template, error) {
+	if format == "" {
+		return nil, nil
+	}
+	if format == "json" {
+		format = "{{json .}}"
+	}
+	t, err := template.New("--format").Option("missingkey=error").Funcs(template.FuncMap{
+		"join": strings.Join, "lower": strings.ToLower, "upper": strings.ToUpper, "split": strings.Split, "title": strings.ToTitle,
+		"println": fmt.Sprintln,
+		"json": func(v any) (string, error) {
+			b, err := json.Marshal(v)
+			return string(b), err
+		},
+	}).Parse(format)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "--format is no Go template: %w", err)
+	}
+	return t, nil
+}
+
+// render knows a field by its name here and, as docker, by its name in JSON.
+func render(show *template.Template, i inspected) (string, error) {
+	var out strings.Builder
+	err := show.Execute(&out, i)
+	if err == nil {
+		return out.String(), nil
+	}
+	doc, err2 := json.Marshal(i)
+	if err2 != nil {
+		return "", err2
+	}
+	d := json.NewDecoder(bytes.NewReader(doc))
+	d.UseNumber()
+	var fields map[string]any
+	if err2 := d.Decode(&fields); err2 != nil {
+		return "", err2
+	}
+	out.Reset()
+	if show.Execute(&out, fields) != nil {
+		return "", fault.New(fault.Invalid, "--format: %w", err)
+	}
+	return out.String(), nil
+}
