@@ -76,11 +76,11 @@ func (tg *target) begin() {
 func (tg *target) add(kind string, p *corev1.Probe) {
 	r := newRun(kind, p)
 	if kind == pod.Readiness && tg.t.WasReady {
-		r.verdict = success
+		r.verdict, r.met = success, true
 	}
 	tg.runs = append(tg.runs, r)
-	delay := time.Until(tg.t.Started.Add(time.Duration(p.InitialDelaySeconds) * time.Second))
-	r.timer = time.AfterFunc(max(delay, 0), func() { tg.fire(r) })
+	now := time.Now()
+	r.timer = time.AfterFunc(r.begin(tg.t.Started, now).Sub(now), func() { tg.fire(r) })
 }
 
 // Forget implements pod.Probes.
@@ -111,7 +111,7 @@ func (tg *target) fire(r *run) {
 	tg.mu.Unlock()
 	defer tg.m.wg.Done()
 
-	began := time.Now()
+	at := time.Now()
 	ctx, cancel := context.WithTimeout(tg.m.ctx, r.timeout())
 	ok, output := tg.m.check(ctx, &tg.t, r.p)
 	cancel()
@@ -121,10 +121,11 @@ func (tg *target) fire(r *run) {
 		tg.mu.Unlock()
 		return
 	}
-	if !ok {
+	counts := r.counts(at)
+	if !ok && counts {
 		tg.m.events.Event(tg.t.Pod, tg.t.Spec.Name, "Warning", "Unhealthy", r.kind+" probe failed: "+output)
 	}
-	changed := r.see(ok)
+	changed := (ok || counts) && r.see(ok)
 	result := pod.ProbeResult{ID: tg.t.ID, Kind: r.kind, Verdict: r.state(), Grace: r.p.TerminationGracePeriodSeconds}
 	tg.mu.Unlock()
 	if changed { // before the next check can begin: verdicts arrive in their order
@@ -137,6 +138,7 @@ func (tg *target) fire(r *run) {
 	case r.kind == pod.Startup && result.Verdict == state.Success:
 		tg.begin()
 	default:
-		r.timer = time.AfterFunc(max(r.period()-time.Since(began), 0), func() { tg.fire(r) })
+		now := time.Now()
+		r.timer = time.AfterFunc(r.next(ok, at, now).Sub(now), func() { tg.fire(r) })
 	}
 }

@@ -62,16 +62,88 @@ func TestThresholdsAndOrder(t *testing.T) {
 		m.Forget("c1")
 		synctest.Wait()
 		want := []seen{
-			{4 * time.Second, pod.Startup, state.Success},
+			{5 * time.Second, pod.Startup, state.Success},
 			{15 * time.Second, pod.Readiness, state.Success},
 			{25 * time.Second, pod.Readiness, state.Failure},
 			{45 * time.Second, pod.Readiness, state.Success},
-			{84 * time.Second, pod.Liveness, state.Failure},
+			{85 * time.Second, pod.Liveness, state.Failure},
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Error(d)
 		}
 	})
+}
+
+// counting notes events by time.
+type counting struct {
+	begin time.Time
+	at    []time.Duration
+}
+
+func (c *counting) Event(*corev1.Pod, string, string, string, string) {
+	c.at = append(c.at, time.Since(c.begin).Round(time.Second))
+}
+
+// A program that listens a moment after its container runs is ready then, not a period later, and is not restarted for it.
+func TestSlowToListen(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		listen time.Duration
+		p      corev1.Probe
+		kind   string
+		want   map[state.Verdict]time.Duration // the first of each
+		events []time.Duration
+	}{
+		{"at once", 0, corev1.Probe{}, pod.Readiness, map[state.Verdict]time.Duration{state.Success: 0}, nil},
+		{"soon", 60 * time.Millisecond, corev1.Probe{}, pod.Readiness, map[state.Verdict]time.Duration{state.Success: 75 * time.Millisecond}, nil},
+		{"within the period", 4 * time.Second, corev1.Probe{}, pod.Readiness, map[state.Verdict]time.Duration{state.Success: 4800 * time.Millisecond}, []time.Duration{time.Second}},
+		{"later", 12 * time.Second, corev1.Probe{}, pod.Readiness, map[state.Verdict]time.Duration{state.Success: 21 * time.Second}, []time.Duration{time.Second, 11 * time.Second}},
+		{"after its delay", 4 * time.Second, corev1.Probe{InitialDelaySeconds: 3}, pod.Readiness, map[state.Verdict]time.Duration{state.Success: 4575 * time.Millisecond}, []time.Duration{3 * time.Second}},
+		{"one failure is enough", 500 * time.Millisecond, corev1.Probe{FailureThreshold: 1}, pod.Startup, map[state.Verdict]time.Duration{state.Success: 775 * time.Millisecond}, nil},
+		{"one failure is enough, too slow", 2 * time.Second, corev1.Probe{FailureThreshold: 1}, pod.Startup, map[state.Verdict]time.Duration{state.Failure: time.Second, state.Success: 2800 * time.Millisecond}, []time.Duration{time.Second}},
+		{"alive", 900 * time.Millisecond, corev1.Probe{FailureThreshold: 1}, pod.Liveness, map[state.Verdict]time.Duration{}, nil},
+		{"several successes are a period apart", 0, corev1.Probe{SuccessThreshold: 2}, pod.Readiness, map[state.Verdict]time.Duration{state.Success: 10 * time.Second}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				var wg sync.WaitGroup
+				begin := time.Now()
+				events := &counting{begin: begin}
+				m := New(ctx, &wg, events, func(context.Context, *pod.ProbeTarget, *corev1.Probe) (bool, string) {
+					return time.Since(begin) >= c.listen, "connection refused"
+				})
+				spec := &corev1.Container{}
+				switch c.kind {
+				case pod.Startup:
+					spec.StartupProbe = &c.p
+				case pod.Readiness:
+					spec.ReadinessProbe = &c.p
+				case pod.Liveness:
+					spec.LivenessProbe = &c.p
+				}
+				got := map[state.Verdict]time.Duration{}
+				var mu sync.Mutex
+				m.Watch(pod.ProbeTarget{ID: "c1", Started: begin, Spec: spec}, func(r pod.ProbeResult) {
+					mu.Lock()
+					defer mu.Unlock()
+					if _, ok := got[r.Verdict]; !ok {
+						got[r.Verdict] = time.Since(begin)
+					}
+				})
+				time.Sleep(25 * time.Second)
+				m.Forget("c1")
+				synctest.Wait()
+				if d := cmp.Diff(c.want, got); d != "" {
+					t.Error(d)
+				}
+				if d := cmp.Diff(c.events, events.at); d != "" {
+					t.Error(d)
+				}
+			})
+		})
+	}
 }
 
 func TestHTTPAndTCP(t *testing.T) {

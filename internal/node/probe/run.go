@@ -25,6 +25,60 @@ type run struct {
 	last    bool
 	count   int32 // equal outcomes in a row
 	verdict verdict
+
+	met     bool      // it was successful once
+	regular time.Time // the next check that counts whatever its outcome
+	hurry   time.Time // until then checks that fail are repeated soon
+	pause   time.Duration
+}
+
+// A container runs here milliseconds after it was made, before its program listens. So that this is neither held against it nor
+// costs it a period of waiting, failures in its first second do not count (upstream's kubelet looks no earlier in practice), and
+// until it was successful once, start-up and readiness are looked at more often during their first period; those extra
+// checks count when they succeed.
+const (
+	grace      = time.Second
+	firstPause = 25 * time.Millisecond // doubled each time
+	lastPause  = time.Second
+	mostHurry  = 10 * time.Second
+)
+
+// begin is when the first check is due.
+func (r *run) begin(started, now time.Time) time.Time {
+	first := started.Add(time.Duration(r.p.InitialDelaySeconds) * time.Second)
+	r.regular = later(first, started.Add(grace), now)
+	if r.kind == pod.Liveness {
+		return r.regular
+	}
+	first = later(first, now)
+	r.hurry, r.pause = first.Add(min(r.period(), mostHurry)), firstPause
+	return first
+}
+
+// counts tells whether a failure of the check made at that time counts.
+func (r *run) counts(at time.Time) bool { return !at.Before(r.regular) }
+
+// next is when to check again after the check made at a time.
+func (r *run) next(ok bool, at, now time.Time) time.Time {
+	if ok || r.counts(at) {
+		r.regular = later(at.Add(r.period()), now)
+	}
+	r.met = r.met || ok
+	soon := now.Add(r.pause)
+	if r.met || soon.After(r.hurry) || soon.After(r.regular) {
+		return r.regular
+	}
+	r.pause = min(2*r.pause, lastPause)
+	return soon
+}
+
+func later(a time.Time, others ...time.Time) time.Time {
+	for _, b := range others {
+		if b.After(a) {
+			a = b
+		}
+	}
+	return a
 }
 
 func newRun(kind string, p *corev1.Probe) *run {
