@@ -10,7 +10,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/config"
 	"github.com/dhow-project/dhow/internal/engine/socket"
 	"github.com/dhow-project/dhow/internal/image/registry"
@@ -110,7 +112,7 @@ func (d *daemon) waitReady(ctx context.Context) (string, error) {
 		if n, ok := d.nodes.Get("", d.config.NodeName); ok {
 			for _, c := range n.Status.Conditions {
 				if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
-					return n.Name, nil
+					return n.Name, d.markNode(ctx, n)
 				}
 			}
 		}
@@ -122,6 +124,20 @@ func (d *daemon) waitReady(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("the node did not become ready: %w", ctx.Err())
 		}
 	}
+}
+
+// controlPlane is what kubectl shows as the node's role. A node may not give itself a role.
+const controlPlane = "node-role.kubernetes.io/control-plane"
+
+func (d *daemon) markNode(ctx context.Context, n *corev1.Node) error {
+	if _, ok := n.Labels[controlPlane]; ok {
+		return nil
+	}
+	patch := []byte(`{"metadata":{"labels":{"` + controlPlane + `":""}}}`)
+	if _, err := client.For[*corev1.Node](d.conn).Patch(ctx, "", n.Name, "", types.MergePatchType, patch); err != nil {
+		return fmt.Errorf("label node %s: %w", n.Name, err)
+	}
+	return nil
 }
 
 func quiet(log *slog.Logger) *stdlog.Logger { return slog.NewLogLogger(log.Handler(), slog.LevelDebug) }

@@ -84,7 +84,7 @@ func (d *daemon) startScheduler(context.Context) (string, error) {
 func (d *daemon) dnsObjects() (*corev1.Service, *discoveryv1.EndpointSlice) {
 	meta := metav1.ObjectMeta{
 		Namespace: "kube-system", Name: "kube-dns",
-		Labels: map[string]string{"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS", "kubernetes.io/cluster-service": "true"},
+		Labels: map[string]string{"k8s-app": "kube-dns", "kubernetes.io/name": "DNS", "kubernetes.io/cluster-service": "true"},
 	}
 	ip := d.dnsIP().String()
 	service := &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{ClusterIP: ip, ClusterIPs: []string{ip}, Type: corev1.ServiceTypeClusterIP}}
