@@ -2,11 +2,10 @@
 // keeps what on the machine.
 //
 // The command line and the daemon share it; it decides nothing and starts nothing.
-// Read config.go for the settings, layout.go for the places.
+// Read config.go for the settings, read.go for the file they come from, layout.go for the places.
 package config
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"net"
@@ -14,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 
 	"sigs.k8s.io/yaml"
 
@@ -51,22 +52,6 @@ type Registries struct {
 
 var nameRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$`)
 
-// Read reads a YAML file; a key it does not know is an error.
-func Read(path string) (Config, error) {
-	var c Config
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return c, fault.New(fault.Invalid, "read config: %w", err)
-	}
-	if len(bytes.TrimSpace(raw)) == 0 {
-		return c, nil
-	}
-	if err := yaml.UnmarshalStrict(raw, &c); err != nil {
-		return c, fault.New(fault.Invalid, "config %s: %w", path, err)
-	}
-	return c, nil
-}
-
 // Merge gives c's settings, and base's where c has none.
 func (c Config) Merge(base Config) Config {
 	pick(&c.Name, base.Name)
@@ -101,8 +86,8 @@ func pick(s *string, base string) {
 // Complete fills in the name and the data directory and checks everything that is set.
 func (c Config) Complete() (Config, error) {
 	pick(&c.Name, DefaultName)
-	if !nameRule.MatchString(c.Name) {
-		return c, fault.New(fault.Invalid, "cluster name %q: use 1 to 20 lower-case letters, digits and dashes", c.Name)
+	if _, err := (Config{Name: c.Name}).check(); err != nil { // before it becomes a path
+		return c, err
 	}
 	pick(&c.DataDir, filepath.Join("/var/lib/dhow", c.Name))
 	abs, err := filepath.Abs(c.DataDir)
@@ -110,29 +95,47 @@ func (c Config) Complete() (Config, error) {
 		return c, err
 	}
 	c.DataDir = abs
-	for what, addr := range map[string]string{"listen": c.Listen, "registry": c.Registry} {
-		if err := checkAddress(addr); err != nil {
-			return c, fault.New(fault.Invalid, "%s address %q: use ADDRESS:PORT, such as 127.0.0.1:6443 or 0.0.0.0:6443", what, addr)
+	_, err = c.check()
+	return c, err
+}
+
+// check looks at everything that is set, and names the key of what is wrong.
+func (c Config) check() (key string, err error) {
+	if c.Name != "" && !nameRule.MatchString(c.Name) {
+		return "name", fault.New(fault.Invalid, "cluster name %q: use 1 to 20 lower-case letters, digits and dashes", c.Name)
+	}
+	for _, a := range []struct{ key, addr string }{{"listen", c.Listen}, {"registry", c.Registry}} {
+		if err := checkAddress(a.addr); err != nil {
+			return a.key, fault.New(fault.Invalid, "%s address %q: use ADDRESS:PORT, such as 127.0.0.1:6443 or 0.0.0.0:6443", a.key, a.addr)
 		}
 	}
-	for _, cidr := range []string{c.PodCIDR, c.ServiceCIDR} {
-		if cidr == "" {
+	for _, n := range []struct{ key, cidr string }{{"podCIDR", c.PodCIDR}, {"serviceCIDR", c.ServiceCIDR}} {
+		if n.cidr == "" {
 			continue
 		}
-		if p, err := netip.ParsePrefix(cidr); err != nil || p.Bits() > 24 || !p.Addr().Is4() {
-			return c, fault.New(fault.Invalid, "network %q: use an IPv4 prefix of at most /24 bits, such as 10.42.0.0/16", cidr)
+		if p, err := netip.ParsePrefix(n.cidr); err != nil || p.Bits() > 24 || !p.Addr().Is4() {
+			return n.key, fault.New(fault.Invalid, "network %q: use an IPv4 prefix of at most /24 bits, such as 10.42.0.0/16", n.cidr)
 		}
 	}
-	return c, nil
+	if c.MaxPods < 0 {
+		return "maxPods", fault.New(fault.Invalid, "%d pods at most: use a positive number", c.MaxPods)
+	}
+	if !slices.Contains([]string{"", "debug", "info", "warn", "error"}, c.LogLevel) {
+		return "logLevel", fault.New(fault.Invalid, "log level %q: use debug, info, warn or error", c.LogLevel)
+	}
+	return "", nil
 }
 
 func checkAddress(addr string) error {
 	if addr == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(addr)
+	host, port, err := net.SplitHostPort(addr)
 	if err == nil && host != "" {
 		_, err = netip.ParseAddr(host)
+	}
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	return err
 }
