@@ -19,6 +19,7 @@ func main() {
 		Engine:      daemon.Engine,
 		Credentials: daemon.Credentials,
 		Login:       daemon.Login,
+		Logout:      daemon.Logout,
 		Kubectl:     kubectl.Run,
 	}, os.Args[1:]))
 }

@@ -32,6 +32,8 @@ type Host struct {
 	// Credentials finds what the user logged in with for the registry of an image; Login checks and keeps it.
 	Credentials func(ctx context.Context, ref string) ([]engine.Auth, error)
 	Login       func(ctx context.Context, c config.Config, server, user, password string) error
+	// Logout forgets it; NotFound when there was nothing to forget.
+	Logout func(server string) error
 	// Kubectl runs with arguments of its own and returns an exit code.
 	Kubectl func(args []string) int
 }
@@ -50,6 +52,7 @@ func Main(ctx context.Context, host Host, args []string) int {
 	if code, done := a.foreign(args); done {
 		return code
 	}
+	args = a.leading(args)
 	root := a.root()
 	root.SetArgs(args)
 	root.SetContext(ctx)
@@ -66,10 +69,16 @@ func (a *app) foreign(args []string) (int, bool) {
 	if rest := a.leading(args); len(rest) > 0 && rest[0] == "kubectl" {
 		return a.kubectl(rest[1:]), true
 	}
+	if len(args) > 2 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) { // a shell asks how the line goes on
+		if rest := a.leading(args[1:]); len(rest) > 1 && rest[0] == "kubectl" {
+			return a.kubectl(append(args[:1:1], rest[1:]...)), true
+		}
+	}
 	return 0, false
 }
 
-// leading reads the flags that say which cluster, as far as they stand in front, and gives the rest.
+// leading reads the flags that say which cluster, as far as they stand in front, and gives the rest. There they are the
+// cluster's even where a command has a flag of the same name: dhow --name test run --name web.
 func (a *app) leading(args []string) []string {
 	a.flags.Name, a.flags.DataDir = os.Getenv("DHOW_NAME"), os.Getenv("DHOW_DATA_DIR")
 	targets := map[string]*string{"--name": &a.flags.Name, "--data-dir": &a.flags.DataDir, "--config": &a.file}
@@ -100,9 +109,9 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.flags.Name, "name", os.Getenv("DHOW_NAME"), "name of the cluster (default \"dhow\", or $DHOW_NAME); several can live side by side")
-	flags.StringVar(&a.flags.DataDir, "data-dir", os.Getenv("DHOW_DATA_DIR"), "where the cluster keeps its data (default /var/lib/dhow/NAME)")
-	flags.StringVar(&a.file, "config", "", "YAML file with settings; flags win over it")
+	flags.StringVar(&a.flags.Name, "name", a.flags.Name, "name of the cluster (default \"dhow\", or $DHOW_NAME); several can live side by side")
+	flags.StringVar(&a.flags.DataDir, "data-dir", a.flags.DataDir, "where the cluster keeps its data (default /var/lib/dhow/NAME)")
+	flags.StringVar(&a.file, "config", a.file, "YAML file with settings; flags win over it")
 	for _, group := range commands() {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
 		for _, make := range group.commands {

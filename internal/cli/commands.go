@@ -27,6 +27,7 @@ func commands() []group {
 			(*app).load,
 			(*app).inspect,
 			(*app).login,
+			(*app).logout,
 		}},
 		{"Containers:", []func(*app) *cobra.Command{
 			(*app).run,

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dhow-project/dhow/internal/config"
 )
 
 func (a *app) down() *cobra.Command {
@@ -22,13 +24,17 @@ func (a *app) down() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.host.Down(cmd.Context(), c, purge, a.showStep); err != nil {
+			did := false
+			if err := a.host.Down(cmd.Context(), c, purge, func(s config.Step) { did = true; a.showStep(s) }); err != nil {
 				return err
 			}
-			if purge {
+			switch {
+			case purge:
 				fmt.Fprintf(a.out, "Cluster %s is gone, and so is %s.\n", c.Name, c.DataDir)
-			} else {
+			case did:
 				fmt.Fprintf(a.out, "Cluster %s is stopped. Its data is in %s.\n", c.Name, c.DataDir)
+			default:
+				fmt.Fprintf(a.out, "Cluster %s was not running.\n", c.Name)
 			}
 			return nil
 		},

@@ -20,6 +20,8 @@ func (a *app) images() *cobra.Command {
 		Aliases: []string{"image"},
 		Short:   "List the images of this node",
 		Args:    cobra.MaximumNArgs(1),
+
+		ValidArgsFunction: a.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkOutput(output); err != nil {
 				return err
@@ -86,6 +88,8 @@ func (a *app) tag() *cobra.Command {
 		Use:   "tag SOURCE TARGET",
 		Short: "Give an image another name",
 		Args:  cobra.ExactArgs(2),
+
+		ValidArgsFunction: a.completeImages(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withEngine(cmd, func(ctx context.Context, e socket.Backend) error { return e.Tag(ctx, args[0], args[1]) })
 		},
@@ -97,6 +101,8 @@ func (a *app) rmi() *cobra.Command {
 		Use:   "rmi IMAGE...",
 		Short: "Remove images or their names",
 		Args:  cobra.MinimumNArgs(1),
+
+		ValidArgsFunction: a.completeImages(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withEngine(cmd, func(ctx context.Context, e socket.Backend) error {
 				for _, ref := range args {

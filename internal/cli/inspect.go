@@ -23,6 +23,8 @@ func (a *app) inspect() *cobra.Command {
 		Short:   "Show everything about images, as JSON",
 		Example: "  dhow inspect -f '{{.Config.Entrypoint}}' app:v1",
 		Args:    cobra.MinimumNArgs(1),
+
+		ValidArgsFunction: a.completeImages(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			show, err := inspectFormat(format)
 			if err != nil {

@@ -12,7 +12,7 @@ func (a *app) kubectl(args []string) int {
 	if os.Getenv("KUBECONFIG") == "" && !pointsElsewhere(args) {
 		if c, err := a.config(); err == nil {
 			if path := c.Places().Kubeconfig(); readable(path) {
-				args = append([]string{"--kubeconfig", path}, args...)
+				os.Setenv("KUBECONFIG", path) // a flag would be in the way of plugins and of completion
 			}
 		}
 	}

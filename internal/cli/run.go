@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -32,6 +33,8 @@ func (a *app) run() *cobra.Command {
 		Short: "Run one plain container",
 		Long:  "Run one plain container, without a cluster object. Flags mean what they mean to docker run.",
 		Args:  cobra.MinimumNArgs(1),
+
+		ValidArgsFunction: a.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.entrypointSet = cmd.Flags().Changed("entrypoint")
 			c, err := a.config()
@@ -42,10 +45,18 @@ func (a *app) run() *cobra.Command {
 			if err != nil {
 				return &exitError{exitEngine, err}
 			}
-			return a.withEngine(cmd, func(ctx context.Context, e socket.Backend) error { return a.runPlan(ctx, e, p) })
+			err = a.withEngine(cmd, func(ctx context.Context, e socket.Backend) error { return a.runPlan(ctx, e, p) })
+			var own *exitError
+			if err != nil && !errors.As(err, &own) { // there is no engine to ask
+				err = &exitError{exitEngine, err}
+			}
+			return err
 		},
 	}
 	o.register(cmd.Flags())
+	completeFlag(cmd, "network", "bridge", "host", "none")
+	completeFlag(cmd, "pull", "missing", "always", "never")
+	completeFlag(cmd, "pid", "host")
 	return cmd
 }
 

@@ -72,8 +72,13 @@ func look(ctx context.Context, c config.Config) report {
 	if err == nil && c.Places().Held() {
 		r.Running, r.Daemon = true, &daemon
 		r.RSS, r.Anonymous, r.CPU = usage(daemon.PID)
+	} else if err == nil && daemon.Failed != "" {
+		r.Problems = append(r.Problems, fmt.Sprintf("the daemon ended: %s: 'dhow up -d' takes its containers over, 'dhow down' stops them; its log is dhow.log in %s", daemon.Failed, c.DataDir))
 	} else if err == nil {
 		r.Problems = append(r.Problems, fmt.Sprintf("the daemon (pid %d) ended without cleaning up: 'dhow up -d' takes its containers over, 'dhow down' stops them", daemon.PID))
+	}
+	if err := c.Places().CheckRoom(); fault.Is(err, fault.Exhausted) {
+		r.Problems = append(r.Problems, err.Error())
 	}
 	if !r.Running {
 		return r

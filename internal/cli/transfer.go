@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/engine/socket"
@@ -54,6 +52,8 @@ func (a *app) push() *cobra.Command {
 		Use:   "push IMAGE",
 		Short: "Send an image to a registry",
 		Args:  cobra.ExactArgs(1),
+
+		ValidArgsFunction: a.completeImages(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			auths, err := a.host.Credentials(cmd.Context(), args[0])
 			if err != nil {
@@ -76,6 +76,8 @@ func (a *app) save() *cobra.Command {
 		Use:   "save IMAGE...",
 		Short: "Write images into an archive that docker load and skopeo read",
 		Args:  cobra.MinimumNArgs(1),
+
+		ValidArgsFunction: a.completeImages(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if output == "" && isTerminal(a.out) {
 				return fault.New(fault.Invalid, "save writes an archive: name a file with -o, or redirect the output")
@@ -129,65 +131,4 @@ func (a *app) load() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&input, "input", "i", "", "file to read; standard input when left out")
 	return cmd
-}
-
-func (a *app) login() *cobra.Command {
-	var user, password string
-	var stdin bool
-	cmd := &cobra.Command{
-		Use:   "login [REGISTRY]",
-		Short: "Keep a registry's user name and password, where docker keeps them",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			server := strings.Join(args, "")
-			if stdin {
-				raw, err := io.ReadAll(io.LimitReader(os.Stdin, 1<<16))
-				if err != nil {
-					return err
-				}
-				password = string(bytes.TrimRight(raw, "\r\n"))
-			}
-			if err := a.ask(&user, &password); err != nil {
-				return err
-			}
-			c, err := a.config()
-			if err != nil {
-				return err
-			}
-			if err := a.host.Login(cmd.Context(), c, server, user, password); err != nil {
-				return err
-			}
-			fmt.Fprintln(a.out, "Login succeeded.")
-			return nil
-		},
-	}
-	cmd.Flags().StringVarP(&user, "username", "u", "", "user name")
-	cmd.Flags().StringVarP(&password, "password", "p", "", "password; better use --password-stdin")
-	cmd.Flags().BoolVar(&stdin, "password-stdin", false, "read the password from standard input")
-	return cmd
-}
-
-func (a *app) ask(user, password *string) error {
-	if *user != "" && *password != "" {
-		return nil
-	}
-	if !isTerminal(os.Stdin) {
-		return fault.New(fault.Invalid, "login needs a user name and a password: use -u NAME --password-stdin")
-	}
-	if *user == "" {
-		fmt.Fprint(a.err, "Username: ")
-		if _, err := fmt.Fscanln(os.Stdin, user); err != nil {
-			return err
-		}
-	}
-	if *password == "" {
-		fmt.Fprint(a.err, "Password: ")
-		raw, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(a.err)
-		if err != nil {
-			return err
-		}
-		*password = string(raw)
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,6 +61,7 @@ func (a *app) up() *cobra.Command {
 	f.StringVar(&a.flags.NodeName, "node-name", "", "name of this node (default: the host's)")
 	f.StringVar(&a.flags.Registry, "registry", "", "serve this node's images at ADDRESS:PORT to docker, podman and others; without authentication, so keep it on 127.0.0.1")
 	f.StringVar(&a.flags.LogLevel, "log-level", "", "debug, info, warn or error (default info)")
+	completeFlag(cmd, "log-level", "debug", "info", "warn", "error")
 	return cmd
 }
 
@@ -71,6 +73,9 @@ func (a *app) upBackground(ctx context.Context, c config.Config) error {
 	}
 	os.Unsetenv(progressFD)
 	syscall.CloseOnExec(fd)
+	if err := os.Chdir("/"); err != nil { // where the user was may go away; what the user named was looked up there
+		return err
+	}
 	pipe := os.NewFile(uintptr(fd), "progress")
 	report := func(s config.Step) {
 		json.NewEncoder(pipe).Encode(s) // nobody may be listening any more
@@ -89,6 +94,8 @@ func (a *app) upBackground(ctx context.Context, c config.Config) error {
 
 // upDetached starts the daemon in a session of its own and shows its steps until it is ready.
 func (a *app) upDetached(ctx context.Context, c config.Config) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	started := time.Now()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -109,19 +116,16 @@ func (a *app) upDetached(ctx context.Context, c config.Config) error {
 	daemon.ExtraFiles = []*os.File{w}
 	daemon.Stdout, daemon.Stderr = logs, logs
 	daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	daemon.Dir = "/"
 	err = daemon.Start()
 	w.Close()
 	if err != nil {
 		return fmt.Errorf("start the daemon: %w", err)
 	}
-	go func() { // an interrupted start must leave nothing half-started
-		<-ctx.Done()
-		daemon.Process.Signal(syscall.SIGTERM)
-	}()
+	// An interrupted start must leave nothing half-started.
+	defer context.AfterFunc(ctx, func() { daemon.Process.Signal(syscall.SIGTERM) })()
 	if err := a.showSteps(r, started); err != nil {
 		daemon.Wait()
-		return err
+		return cmp.Or(ctx.Err(), err)
 	}
 	return daemon.Process.Release()
 }

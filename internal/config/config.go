@@ -95,6 +95,11 @@ func (c Config) Complete() (Config, error) {
 		return c, err
 	}
 	c.DataDir = abs
+	for registry, file := range c.Registries.CA {
+		if c.Registries.CA[registry], err = filepath.Abs(file); err != nil {
+			return c, err
+		}
+	}
 	_, err = c.check()
 	return c, err
 }

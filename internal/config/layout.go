@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/dhow-project/dhow/internal/x/atomicfile"
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
@@ -46,6 +47,8 @@ type Running struct {
 	Context string    `json:"context"`
 	Node    string    `json:"node"`
 	Data    string    `json:"data"`
+	// Failed is why it ended, when nobody had asked it to.
+	Failed string `json:"failed,omitempty"`
 }
 
 // ReadRunning reads it; NotFound when there is none. The process may be gone all the same.
@@ -59,6 +62,15 @@ func (l Layout) ReadRunning() (Running, error) {
 		return r, err
 	}
 	return r, json.Unmarshal(raw, &r)
+}
+
+// WriteRunning is for the daemon.
+func (l Layout) WriteRunning(r Running) error {
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(l.Running(), raw, 0o600)
 }
 
 // Held reports whether a daemon holds the cluster's lock. Unlike a process number it cannot be somebody else's, nor a

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -90,17 +89,20 @@ func (d *daemon) serveRegistry(context.Context) (string, error) {
 
 // announce tells others on this machine who runs here.
 func (d *daemon) announce(context.Context) (string, error) {
-	raw, err := json.Marshal(config.Running{
+	running := config.Running{
 		PID: os.Getpid(), Version: Version, Started: d.started, Ready: time.Now(), URL: d.url(),
 		Context: contextName(d.config), Node: d.config.NodeName, Data: d.config.DataDir,
+	}
+	if err := d.layout.WriteRunning(running); err != nil {
+		return "", err
+	}
+	d.onStop(func() error {
+		if d.cause == nil {
+			return os.Remove(d.layout.Running())
+		}
+		running.Failed = d.cause.Error()
+		return d.layout.WriteRunning(running)
 	})
-	if err != nil {
-		return "", err
-	}
-	if err := atomicfile.Write(d.layout.Running(), raw, 0o600); err != nil {
-		return "", err
-	}
-	d.onStop(func() error { return os.Remove(d.layout.Running()) })
 	return "", nil
 }
 

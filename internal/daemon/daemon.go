@@ -51,8 +51,9 @@ func Run(ctx context.Context, c config.Config, step func(config.Step)) (err erro
 	case <-ctx.Done():
 		d.log.Info("stop", "cluster", c.Name)
 		return nil
-	case err := <-d.failed:
-		return err
+	case d.cause = <-d.failed:
+		d.log.Error("end", "cluster", c.Name, "error", d.cause)
+		return d.cause
 	}
 }
 

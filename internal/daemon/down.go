@@ -86,6 +86,8 @@ func (d *daemon) cleanHost(ctx context.Context) (bool, error) {
 	if d.config.PodCIDR == "" { // it never came up
 		return false, errors.Join(os.RemoveAll(d.layout.Run), d.leaveMachine())
 	}
+	_, err = os.Stat(d.layout.Run)
+	there := err == nil
 	release, err := lock(d.layout)
 	if err != nil {
 		return false, err
@@ -95,7 +97,7 @@ func (d *daemon) cleanHost(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, errors.Join(
+	return there, errors.Join(
 		e.Purge(ctx),
 		proxy.Purge(d.config.Name),
 		mount.UnmountBelow(d.layout.Node()),

@@ -34,6 +34,9 @@ func Login(ctx context.Context, c config.Config, server, user, password string) 
 	return auth.Login(ctx, client, server, user, password)
 }
 
+// Logout forgets them.
+func Logout(server string) error { return auth.Logout(server) }
+
 func registries(c config.Config) image.Registries {
 	return image.Registries{Mirrors: c.Registries.Mirrors, Insecure: c.Registries.Insecure, CA: c.Registries.CA}
 }

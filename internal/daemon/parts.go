@@ -26,7 +26,8 @@ type daemon struct {
 	started time.Time
 	failed  chan error
 	undo    []func() error
-	aborted bool // the start failed
+	aborted bool  // the start failed
+	cause   error // why it ends although nobody asked
 
 	settled    func()       // lets the next one choose
 	listener   net.Listener // of the address the user chose
@@ -54,6 +55,7 @@ type daemon struct {
 func parts() []part {
 	return []part{
 		{"lock", false, (*daemon).takeLock},
+		{"disk", false, (*daemon).checkRoom},
 		{"address", false, (*daemon).takeAddress},
 		{"settings", false, (*daemon).keepSettings},
 		{"keys", true, (*daemon).openKeys},

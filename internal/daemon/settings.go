@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/dhow-project/dhow/internal/config"
 	"github.com/dhow-project/dhow/internal/x/atomicfile"
@@ -23,8 +22,8 @@ func (d *daemon) settle(c config.Config) (err error) {
 		return err
 	}
 	d.layout = c.Places()
-	if err := makeRoom(c.DataDir); err != nil {
-		return err
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
 	}
 	release, err := alone(d.layout)
 	if err != nil {
@@ -35,6 +34,9 @@ func (d *daemon) settle(c config.Config) (err error) {
 	d.config, err = settle(c, d.layout)
 	return err
 }
+
+// checkRoom refuses a full disk, where everything would fail half-way.
+func (d *daemon) checkRoom(context.Context) (string, error) { return "", d.layout.CheckRoom() }
 
 func (d *daemon) keepSettings(context.Context) (string, error) {
 	defer d.settled()
@@ -78,29 +80,6 @@ func keep(c config.Config, l config.Layout) error {
 		return err
 	}
 	return claim(l)
-}
-
-// makeRoom makes the data directory and refuses one on a full disk.
-func makeRoom(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the data directory: %w", err)
-	}
-	return roomFor(dir)
-}
-
-// leastRoom is what a start needs at least: keys, a store and records, with some to spare.
-const leastRoom = 64 << 20
-
-// roomFor refuses to start on a full disk, where everything would fail half-way.
-func roomFor(dir string) error {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return fmt.Errorf("look at the disk of %s: %w", dir, err)
-	}
-	if free := st.Bavail * uint64(st.Bsize); free < leastRoom {
-		return fault.New(fault.Exhausted, "the disk of %s has only %d MB left: free some space, or choose another --data-dir", dir, free>>20)
-	}
-	return nil
 }
 
 // unchanged refuses what cannot be changed once objects carry it.

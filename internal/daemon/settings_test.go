@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -41,7 +42,7 @@ func TestClustersStartedTogetherChooseApart(t *testing.T) {
 }
 
 func settleAndKeep(c config.Config, l config.Layout) (config.Config, error) {
-	if err := makeRoom(l.Data); err != nil {
+	if err := os.MkdirAll(l.Data, 0o700); err != nil {
 		return c, err
 	}
 	release, err := alone(l)

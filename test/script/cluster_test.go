@@ -67,16 +67,17 @@ func (c *cluster) start() error {
 
 func (c *cluster) purge() error { return c.dhow("down", "--purge") }
 
-// purgeAll takes those away, too, that a script has started with a longer name and did not come to stop.
+// purgeAll takes those away, too, that a script has started with a letter more in the name or with its data elsewhere,
+// and did not come to stop.
 func (c *cluster) purgeAll() error {
-	links, err := filepath.Glob(filepath.Join("/run/dhow", c.name+"?", "data"))
-	if err != nil {
-		return err
-	}
 	var errs []error
-	for _, link := range links {
-		if data, err := os.Readlink(link); err == nil {
-			errs = append(errs, c.dhow("--name", filepath.Base(filepath.Dir(link)), "--data-dir", data, "down", "--purge"))
+	for _, pattern := range []string{c.name, c.name + "[a-z]"} {
+		links, err := filepath.Glob(filepath.Join("/run/dhow", pattern, "data"))
+		errs = append(errs, err)
+		for _, link := range links {
+			if data, err := os.Readlink(link); err == nil {
+				errs = append(errs, c.dhow("--name", filepath.Base(filepath.Dir(link)), "--data-dir", data, "down", "--purge"))
+			}
 		}
 	}
 	return errors.Join(append(errs, c.purge())...)

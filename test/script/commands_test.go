@@ -29,15 +29,16 @@ import (
 //	signal SIGNAL PID            send KILL, TERM, INT, STOP or CONT
 //	nobody COMMAND…              run COMMAND as a user without rights; it must fail
 //	freeport NAME                set NAME to a port that nobody uses
-//	registry NAME [USER PASSWORD]  start an image registry, set NAME to its address; with a user it asks for the password
+//	registry NAME [private]      start an image registry, set NAME to its address; a private one knows sailor with password rosebud
 //	pty N FILE COMMAND…          run COMMAND on a terminal and hold the dialogue of FILE with it (pty_test.go); its exit code must be N
 //	occupy ADDRESS:PORT          let somebody else have it, TCP and UDP, also when this host does not have the address yet
 //	tmpfs SIZE DIR               mount a small file system of its own
+//	newerstore FILE              give a store the format of a later version
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"waitfor": waitFor, "code": code, "let": let, "pidof": pidOf, "signal": signal,
 		"nobody": nobody, "freeport": freePortCmd, "registry": registryCmd,
-		"pty": ptyCmd, "occupy": occupy, "tmpfs": tmpfs,
+		"pty": ptyCmd, "occupy": occupy, "tmpfs": tmpfs, "newerstore": newerStore,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	bolt "go.etcd.io/bbolt"
 )
 
 // occupy listens where a name server of the host would.
@@ -34,4 +35,15 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o755))
 	ts.Check(syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[0]))
 	ts.Defer(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+}
+
+// newerStore makes a store look like one of a dhow that comes years from now.
+func newerStore(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 1)
+	db, err := bolt.Open(ts.MkAbs(args[0]), 0o600, nil)
+	ts.Check(err)
+	ts.Check(db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("about")).Put([]byte("format"), []byte("dhow store 99"))
+	}))
+	ts.Check(db.Close())
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/dhow-project/dhow/internal/engine"
@@ -281,7 +282,7 @@ func (e *Engine) RemoveSandbox(ctx context.Context, id string) error {
 	if s.removed {
 		return nil
 	}
-	if err := e.stopSandbox(ctx, s); err != nil {
+	if err := e.stopSandbox(ctx, s); err != nil && !errors.Is(err, syscall.ENOSPC) { // removing is what makes room
 		return err
 	}
 	for _, c := range e.containersOf(id) {

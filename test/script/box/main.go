@@ -15,7 +15,7 @@ import (
 func commands() map[string]func(args []string) error {
 	return map[string]func([]string) error{
 		// process.go
-		"print": printOut, "warn": printErr, "exit": exit, "sleep": sleep, "every": every, "term": term, "eat": eat,
+		"print": printOut, "warn": printErr, "exit": exit, "sleep": sleep, "every": every, "term": term, "kill": kill, "eat": eat,
 		"env": env, "pwd": pwd, "id": id, "hostname": hostname, "limits": limits, "do": do, "lives": lives, "processes": processes,
 		// files.go
 		"cat": cat, "write": write, "append": appendTo, "well": well, "ls": ls, "stat": stat, "await": await, "until": until, "link": link, "greet": greet,

@@ -95,6 +95,16 @@ func lives(args []string) error {
 	return nil
 }
 
+// kill ends itself by a signal that nobody handles.
+func kill(args []string) error {
+	s := map[string]syscall.Signal{"KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM}[args[0]]
+	if err := syscall.Kill(os.Getpid(), s); err != nil {
+		return err
+	}
+	time.Sleep(time.Hour)
+	return nil
+}
+
 // eat fills so many MiB of memory, and keeps them.
 func eat(args []string) error {
 	n, err := strconv.Atoi(args[0])
