@@ -12,7 +12,10 @@ func (a *app) kubectl(args []string) int {
 	if os.Getenv("KUBECONFIG") == "" && !pointsElsewhere(args) {
 		if c, err := a.config(); err == nil {
 			if path := c.Places().Kubeconfig(); readable(path) {
-				os.Setenv("KUBECONFIG", path) // a flag would be in the way of plugins and of completion
+				os.Setenv("KUBECONFIG", path)        // a flag would be in the way of plugins and of completion
+				if os.Getenv("KUBECACHEDIR") == "" { // what it learns of the cluster goes with the cluster
+					os.Setenv("KUBECACHEDIR", c.Places().KubectlCache())
+				}
 			}
 		}
 	}

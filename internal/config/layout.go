@@ -30,6 +30,7 @@ func (l Layout) Node() string          { return filepath.Join(l.Data, "node") }
 func (l Layout) Logs() string          { return filepath.Join(l.Data, "logs") }
 func (l Layout) DaemonLog() string     { return filepath.Join(l.Data, "dhow.log") }
 func (l Layout) Kubeconfig() string    { return filepath.Join(l.Data, "kubeconfig") }
+func (l Layout) KubectlCache() string  { return filepath.Join(l.Data, "kubectl") }
 func (l Layout) Volumes() string       { return filepath.Join(l.Data, "volumes") }
 func (l Layout) Socket() string        { return filepath.Join(l.Run, "engine.sock") }
 func (l Layout) Network() string       { return filepath.Join(l.Run, "network") }

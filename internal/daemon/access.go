@@ -48,15 +48,26 @@ func (d *daemon) writeKubeconfig(context.Context) (string, error) {
 	if err := atomicfile.Write(d.layout.Kubeconfig(), own, 0o600); err != nil {
 		return "", err
 	}
-	path, owner, err := pki.UserKubeconfig(os.Getenv)
-	if err == nil {
-		err = pki.MergeKubeconfig(path, owner, access)
-	}
+	path, err := d.editUserKubeconfig(func(path string, owner *pki.Owner) error { return pki.MergeKubeconfig(path, owner, access) })
 	if err != nil {
 		d.log.Warn("merge the user's kubeconfig", "error", err)
 		return d.layout.Kubeconfig(), nil
 	}
 	return fmt.Sprintf("context %q in %s", access.Name, path), nil
+}
+
+// editUserKubeconfig lets one cluster at a time change it: another one may start or go at the same moment.
+func (d *daemon) editUserKubeconfig(edit func(path string, owner *pki.Owner) error) (string, error) {
+	path, owner, err := pki.UserKubeconfig(os.Getenv)
+	if err != nil {
+		return "", err
+	}
+	release, err := alone(d.layout)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	return path, edit(path, owner)
 }
 
 func (d *daemon) greeting() string {

@@ -121,8 +121,11 @@ func (d *daemon) removeData(purge bool) error {
 		return nil
 	}
 	var errs []error
-	if path, owner, err := pki.UserKubeconfig(os.Getenv); err == nil {
-		errs = append(errs, pki.RemoveKubeconfig(path, owner, contextName(d.config)))
+	if _, _, err := pki.UserKubeconfig(os.Getenv); err == nil { // else there is nobody to have one
+		_, err := d.editUserKubeconfig(func(path string, owner *pki.Owner) error {
+			return pki.RemoveKubeconfig(path, owner, contextName(d.config))
+		})
+		errs = append(errs, err, d.leaveMachine())
 	}
 	errs = append(errs, os.RemoveAll(d.config.DataDir), removeIfEmpty("/var/lib/dhow"))
 	if last(filepath.Dir(d.layout.Run), "/var/lib/dhow") {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"go.yaml.in/yaml/v3"
 
@@ -35,9 +37,48 @@ func MergeKubeconfig(path string, owner *Owner, a Access) error {
 }
 
 // RemoveKubeconfig takes the entries called name out of the kubeconfig at path; a file that does not exist
-// or has none is left alone.
+// or has none is left alone. A file in which nothing else was goes, too, and a directory that had nothing but it.
 func RemoveKubeconfig(path string, owner *Owner, name string) error {
-	return editKubeconfig(path, owner, func(old []byte) ([]byte, bool, error) { return removeKubeconfig(old, name) })
+	empty := false
+	err := editKubeconfig(path, owner, func(old []byte) ([]byte, bool, error) {
+		out, changed, err := removeKubeconfig(old, name)
+		empty = err == nil && changed && saysNothing(out)
+		return out, changed, err
+	})
+	if fi, lstat := os.Lstat(path); err != nil || !empty || lstat != nil || !fi.Mode().IsRegular() {
+		return err
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Dir(path)); err != nil && !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.EBUSY) {
+		return err
+	}
+	return nil
+}
+
+// saysNothing: it has no entries, and no key that we would not have written.
+func saysNothing(data []byte) bool {
+	_, top, err := parseKubeconfig(data)
+	if err != nil {
+		return false
+	}
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		switch v := top.Content[i+1]; top.Content[i].Value {
+		case "apiVersion", "kind":
+		case "clusters", "contexts", "users":
+			if len(v.Content) > 0 {
+				return false
+			}
+		case "current-context":
+			if v.Value != "" {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func editKubeconfig(path string, owner *Owner, edit func([]byte) ([]byte, bool, error)) error {

@@ -108,6 +108,31 @@ func TestKubeconfigMergeAndRemove(t *testing.T) {
 	}
 }
 
+// A user who had no kubeconfig has none after the cluster is gone.
+func TestKubeconfigOfOursAloneGoes(t *testing.T) {
+	home := t.TempDir()
+	path := filepath.Join(home, ".kube", "config")
+	for _, name := range []string{"dhow", "dhow-b"} {
+		a := access
+		a.Name = name
+		if err := MergeKubeconfig(path, nil, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := RemoveKubeconfig(path, nil, "dhow"); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := os.ReadFile(path); err != nil || !strings.Contains(string(raw), "dhow-b") {
+		t.Errorf("the other one is gone: %v\n%s", err, raw)
+	}
+	if err := RemoveKubeconfig(path, nil, "dhow-b"); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(home); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 func TestKubeconfigRemoveCurrent(t *testing.T) {
 	out, changed, err := removeKubeconfig([]byte(ours), "dhow")
 	if err != nil || !changed || strings.Contains(string(out), "dhow") || !strings.Contains(string(out), `current-context: ""`) {

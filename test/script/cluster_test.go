@@ -25,9 +25,11 @@ type cluster struct {
 
 var clusters atomic.Int32
 
-// makeCluster gives one a name and a place; dhow chooses networks and ports that nobody else has.
-func makeCluster(dir, home string) *cluster {
-	c := &cluster{name: fmt.Sprintf("t%d-%d", os.Getpid(), clusters.Add(1)), data: filepath.Join(dir, "data")}
+// makeCluster gives one a name and a place. dhow chooses networks and ports that nobody else has, also no cluster that keeps
+// its data beside it and is stopped just now.
+func makeCluster(home string) *cluster {
+	c := &cluster{name: fmt.Sprintf("t%d-%d", os.Getpid(), clusters.Add(1))}
+	c.data = filepath.Join(tools, "data", c.name)
 	c.env = append(os.Environ(), "HOME="+home, "KUBECONFIG=", "DHOW_NAME="+c.name, "DHOW_DATA_DIR="+c.data, "PATH="+tools+":"+os.Getenv("PATH"))
 	return c
 }
@@ -89,7 +91,7 @@ func (c *cluster) describe(env *testscript.Env) {
 }
 
 func newCluster(env *testscript.Env) error {
-	c := makeCluster(env.WorkDir, env.Getenv("HOME"))
+	c := makeCluster(env.Getenv("HOME"))
 	c.describe(env)
 	env.Defer(func() {
 		if err := c.purgeAll(); err != nil {
@@ -100,7 +102,7 @@ func newCluster(env *testscript.Env) error {
 }
 
 func startedCluster(env *testscript.Env) error {
-	c := makeCluster(env.WorkDir, env.Getenv("HOME"))
+	c := makeCluster(env.Getenv("HOME"))
 	c.describe(env)
 	env.Defer(func() {
 		if err := c.purge(); err != nil {
@@ -119,8 +121,7 @@ var shared struct {
 
 func sharedCluster(env *testscript.Env) error {
 	shared.once.Do(func() {
-		dir := filepath.Join(tools, "shared")
-		shared.c = makeCluster(dir, dir)
+		shared.c = makeCluster(filepath.Join(tools, "home"))
 		shared.err = shared.c.start()
 	})
 	shared.c.describe(env)
