@@ -31,7 +31,8 @@ func (l Layout) Logs() string          { return filepath.Join(l.Data, "logs") }
 func (l Layout) DaemonLog() string     { return filepath.Join(l.Data, "dhow.log") }
 func (l Layout) Kubeconfig() string    { return filepath.Join(l.Data, "kubeconfig") }
 func (l Layout) KubectlCache() string  { return filepath.Join(l.Data, "kubectl") }
-func (l Layout) Volumes() string       { return filepath.Join(l.Data, "volumes") }
+func (l Layout) Volumes() string       { return filepath.Join(l.Data, "volumes") } // dhow run -v NAME:
+func (l Layout) Storage() string       { return filepath.Join(l.Data, "storage") } // persistent volumes
 func (l Layout) Socket() string        { return filepath.Join(l.Run, "engine.sock") }
 func (l Layout) Network() string       { return filepath.Join(l.Run, "network") }
 func (l Layout) Claim() string         { return filepath.Join(l.Run, "data") } // a link to Data

@@ -28,9 +28,11 @@ import (
 	"github.com/dhow-project/dhow/internal/apiserver/proxy"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 	"github.com/dhow-project/dhow/internal/client"
+	"github.com/dhow-project/dhow/internal/controller/localpath"
 	"github.com/dhow-project/dhow/internal/pki"
 	"github.com/dhow-project/dhow/internal/store/disk"
 	"github.com/dhow-project/dhow/internal/x/fault"
+	"github.com/dhow-project/dhow/internal/x/run"
 )
 
 // kubernetesVersion is the API that is served.
@@ -188,7 +190,10 @@ func (d *daemon) ensureObjects(ctx context.Context) (string, error) {
 	}); err != nil {
 		return "", err
 	}
-	if err := authz.Ensure(ctx, d.conn); err != nil {
+	g := run.New(ctx) // beside each other, so that they share the store's transactions
+	g.Go("roles", func(ctx context.Context) error { return authz.Ensure(ctx, d.conn) })
+	g.Go("storage class", func(ctx context.Context) error { return localpath.Offer(ctx, d.conn) })
+	if err := g.Wait(); err != nil {
 		return "", err
 	}
 	if err := d.ensureDNS(ctx); err != nil {

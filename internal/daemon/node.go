@@ -175,7 +175,7 @@ func (d *daemon) startServices(context.Context) (string, error) {
 
 func (d *daemon) startNode(context.Context) (string, error) {
 	n := node.New(node.Config{
-		Name: d.config.NodeName, Addresses: d.nodeAddresses(), Dir: d.layout.Node(), LogDir: d.layout.Logs(),
+		Name: d.config.NodeName, Addresses: d.nodeAddresses(), Dir: d.layout.Node(), LogDir: d.layout.Logs(), Storage: d.layout.Storage(),
 		Engine: d.engine, Conn: d.conn, DNS: node.DNS{ClusterIP: d.dnsIP().String(), Domain: clusterDomain},
 		MaxPods: int64(d.config.MaxPods), Version: Version, Log: d.log,
 	})

@@ -43,7 +43,7 @@ func (n *Node) assemble(ctx context.Context, g *run.Group) (*parts, pod.Deps) {
 	pt.volumes = volume.New(volume.Config{
 		Dir: filepath.Join(n.cfg.Dir, "pods"), Source: pt.objects, NoMounts: n.cfg.NoMounts, Log: n.log,
 		Place: func(p *corev1.Pod) env.Place { return n.place(p, nil) },
-		Token: n.token, Claim: n.claim, Image: images.volume,
+		Token: n.token, Claim: n.claim, Image: images.volume, Storage: n.cfg.Storage,
 	})
 	pt.checker = &probe.Checker{Exec: n.cfg.Engine.Exec}
 	check := func(ctx context.Context, t *pod.ProbeTarget, p *corev1.Probe) (bool, string) {
@@ -153,16 +153,4 @@ func (n *Node) token(ctx context.Context, p *corev1.Pod, audience string, second
 		expires = time.Now().Add(time.Duration(seconds) * time.Second)
 	}
 	return t.Status.Token, expires, nil
-}
-
-// claim resolves a bound claim.
-func (n *Node) claim(ctx context.Context, ns, name string) (*corev1.PersistentVolume, error) {
-	c, err := client.For[*corev1.PersistentVolumeClaim](n.cfg.Conn).Get(ctx, ns, name)
-	if err != nil {
-		return nil, err
-	}
-	if c.Spec.VolumeName == "" || c.Status.Phase != corev1.ClaimBound {
-		return nil, fmt.Errorf("PVC %s/%s is not bound", ns, name)
-	}
-	return client.For[*corev1.PersistentVolume](n.cfg.Conn).Get(ctx, "", c.Spec.VolumeName)
 }

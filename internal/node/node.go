@@ -27,6 +27,7 @@ type Config struct {
 	Addresses []net.IP // primary first; the node's internal addresses
 	Dir       string   // data: pods/ below it; logs/ unless LogDir is set
 	LogDir    string   // container logs; empty: <Dir>/logs
+	Storage   string   // directory, absolute, of volumes that are provisioned here; empty: none are
 	Engine    engine.Engine
 	Conn      client.Conn
 	DNS       DNS
@@ -118,6 +119,9 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go("register node", n.self.run)
 	g.Go("renew lease", func(ctx context.Context) error { return n.self.lease(ctx, n.chores) })
 	g.Go("run pods", n.pods.run)
+	if n.cfg.Storage != "" {
+		g.Go("remove volumes", newStorage(n).run)
+	}
 	return g.Wait()
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -43,7 +44,7 @@ func (w *world) boot() {
 	if os.Getenv("NODE_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	w.node = New(Config{Name: "n1", Addresses: []net.IP{net.IPv4(192, 168, 7, 1)}, Dir: w.dir, Engine: w.eng, Conn: w.conn, Log: log, NoMounts: true})
+	w.node = New(Config{Name: "n1", Addresses: []net.IP{net.IPv4(192, 168, 7, 1)}, Dir: w.dir, Engine: w.eng, Conn: w.conn, Log: log, NoMounts: true, Storage: filepath.Join(w.dir, "storage")})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.node.Run(ctx) }()

@@ -15,6 +15,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 
+	"github.com/dhow-project/dhow/internal/api/binding"
 	"github.com/dhow-project/dhow/internal/client"
 )
 
@@ -79,6 +80,14 @@ func (s *self) labels() map[string]string {
 	}
 	maps.Copy(l, s.cfg.Labels)
 	return l
+}
+
+// annotations tell others what this node offers.
+func (s *self) annotations() map[string]string {
+	if s.cfg.Storage == "" {
+		return nil
+	}
+	return map[string]string{binding.LocalPathRoot: s.cfg.Storage}
 }
 
 // run registers the node and keeps its status: on change at once, else every StatusPeriod.
@@ -157,7 +166,7 @@ func (s *self) register(ctx context.Context) error {
 }
 
 func (s *self) ensure(ctx context.Context) error {
-	fresh := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: s.cfg.Name, Labels: s.labels()}, Spec: corev1.NodeSpec{Taints: s.cfg.Taints}}
+	fresh := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: s.cfg.Name, Labels: s.labels(), Annotations: s.annotations()}, Spec: corev1.NodeSpec{Taints: s.cfg.Taints}}
 	fresh.Status = s.status(ctx, fresh)
 	made, err := s.nodes.Create(ctx, fresh)
 	if apierrors.IsAlreadyExists(err) {
@@ -171,7 +180,12 @@ func (s *self) ensure(ctx context.Context) error {
 			want.Labels = map[string]string{}
 		}
 		maps.Copy(want.Labels, s.labels())
-		if !maps.Equal(want.Labels, old.Labels) {
+		if a := s.annotations(); len(a) > 0 && want.Annotations == nil {
+			want.Annotations = a
+		} else {
+			maps.Copy(want.Annotations, a)
+		}
+		if !maps.Equal(want.Labels, old.Labels) || !maps.Equal(want.Annotations, old.Annotations) {
 			if made, err = s.nodes.Update(ctx, want); err != nil {
 				return err
 			}

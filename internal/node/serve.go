@@ -194,7 +194,11 @@ func (v view) Summary(ctx context.Context) (*statsapi.Summary, error) {
 		for _, c := range e.Containers() {
 			byID[c.ID] = c
 		}
-		out.Pods = append(out.Pods, stats.Pod(e.api, s, byID))
+		one := stats.Pod(e.api, s, byID)
+		for _, u := range p.volumes.Claims(e.api) {
+			one.VolumeStats = append(one.VolumeStats, stats.Volume(s.Time, e.api.Namespace, u))
+		}
+		out.Pods = append(out.Pods, one)
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,14 +36,15 @@ func (s *Scheduler) bindOne(ctx context.Context, it *item) {
 		s.Recorder.Event(pod, corev1.EventTypeNormal, "Scheduled", "Successfully assigned %s/%s to %s", pod.Namespace, pod.Name, it.target)
 	case ctx.Err() != nil:
 	default:
-		s.later(func() { s.unbound(it, err) })
+		s.later(func() { s.unbound(it, fmt.Errorf("binding rejected: %w", err)) })
 	}
 }
 
-// unbound takes back a decision that the server refused.
+// unbound takes back a decision that could not be carried out.
 func (s *Scheduler) unbound(it *item, err error) {
 	pod := it.pod.Object
 	s.state.Remove(pod.UID)
+	s.waiting.drop(pod.UID)
 	current, ok := s.podCache.Get(pod.Namespace, pod.Name)
 	switch {
 	case !ok || current.UID != pod.UID || apierrors.IsNotFound(err):
@@ -52,7 +54,7 @@ func (s *Scheduler) unbound(it *item, err error) {
 		return
 	}
 	s.Log.Warn("bind pod", "namespace", pod.Namespace, "pod", pod.Name, "node", it.target, "error", err)
-	s.Recorder.Event(pod, corev1.EventTypeWarning, "FailedScheduling", "binding rejected: %v", err)
+	s.Recorder.Event(pod, corev1.EventTypeWarning, "FailedScheduling", "%v", err)
 	s.queue.again(it, time.Now())
 }
 
@@ -67,9 +69,16 @@ func (s *Scheduler) refused(ctx context.Context, it *item, d decision) {
 		}
 	}
 	s.queue.park(it, time.Now())
-	if room != nil {
+	switch {
+	case room != nil:
 		it.ready = time.Time{} // first in line when the victims are gone
+	case d.never != "":
+		it.ready, it.claims = time.Time{}, true // what it waits for is known
 	}
+	if known := it.said == d.never && d.never != ""; known {
+		return // each change of any volume brings it here
+	}
+	it.said = d.never
 	pod := it.pod.Object
 	s.group.Go("report", func(ctx context.Context) error {
 		s.report(ctx, pod, message, room)

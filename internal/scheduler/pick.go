@@ -17,6 +17,7 @@ const enough = 100
 type decision struct {
 	node     string
 	refusals map[string]filter.Verdict // by node name; only when node is empty
+	never    string                    // why no node can help, "" when one could
 	total    int
 }
 
@@ -27,6 +28,12 @@ type picker struct{ rotate int }
 func (k *picker) pick(s *cluster.State, p *cluster.Pod) decision {
 	nodes := s.Nodes()
 	d := decision{total: len(nodes), refusals: map[string]filter.Verdict{}}
+	if d.never = filter.Never(s, p); d.never != "" {
+		for _, n := range nodes {
+			d.refusals[n.Object.Name] = filter.Verdict{Reason: d.never, Final: true}
+		}
+		return d
+	}
 	tests := filter.Prepare(s, p)
 	var possible []*cluster.Node
 	for i := range nodes {
@@ -62,7 +69,11 @@ func (d decision) message() string {
 	if d.total == 0 {
 		return "no nodes available to schedule pods"
 	}
-	return fmt.Sprintf("0/%d nodes are available: %s.", d.total, tally(d.refusals))
+	why := d.never
+	if why == "" {
+		why = tally(d.refusals)
+	}
+	return fmt.Sprintf("0/%d nodes are available: %s.", d.total, why)
 }
 
 func tally(refusals map[string]filter.Verdict) string {

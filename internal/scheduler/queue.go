@@ -23,6 +23,8 @@ type item struct {
 	ready    time.Time // not before
 	target   string    // node decided on
 	parked   bool      // found no node: waits for a change of the cluster
+	claims   bool      // parked until something about volumes changes: nothing else helps
+	said     string    // why it can go nowhere, as reported last
 	index    int       // in the heap, -1 when parked
 }
 
@@ -50,7 +52,7 @@ func (q *queue) set(p *cluster.Pod, now time.Time) {
 }
 
 func (q *queue) activate(it *item) {
-	it.parked = false
+	it.parked, it.claims = false, false
 	heap.Push(&q.heap, it)
 }
 
@@ -108,7 +110,16 @@ func (q *queue) again(it *item, now time.Time) {
 // unpark gives every parked pod another chance: something in the cluster changed.
 func (q *queue) unpark() {
 	for _, it := range q.items {
-		if it.parked {
+		if it.parked && !it.claims {
+			q.activate(it)
+		}
+	}
+}
+
+// unparkClaims gives those with claims another chance: something about volumes changed.
+func (q *queue) unparkClaims() {
+	for _, it := range q.items {
+		if it.parked && len(it.pod.Claims) > 0 {
 			q.activate(it)
 		}
 	}

@@ -1,7 +1,7 @@
 // Package scheduler gives every pod a node.
 //
 // It only decides: filter, score, pick and preempt are pure over cluster.State; this
-// file is the loop around them, driven by changes of pods, nodes and namespaces. It must not
+// file is the loop around them, driven by changes of pods, nodes, namespaces and volumes. It must not
 // know controllers, nodes or stores. Read this file first, then pick.go.
 package scheduler
 
@@ -18,6 +18,7 @@ import (
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/scheduler/cluster"
+	"github.com/dhow-project/dhow/internal/scheduler/filter"
 	"github.com/dhow-project/dhow/internal/x/run"
 )
 
@@ -56,6 +57,10 @@ type Scheduler struct {
 	picker picker
 	bind   chan *item
 	group  *run.Group
+
+	storage *storage
+	waiting waiting
+	ready   []*item // their volumes have come: to be bound
 }
 
 // New subscribes to the caches; it reads and writes nothing yet.
@@ -67,6 +72,7 @@ func New(c Config) *Scheduler {
 		wake:     make(chan struct{}, 1),
 		queue:    newQueue(),
 		bind:     make(chan *item, binders),
+		waiting:  waiting{},
 	}
 	namespaces := client.CacheOf[*corev1.Namespace](c.Caches)
 	s.state = cluster.New(func(name string) labels.Set {
@@ -75,6 +81,9 @@ func New(c Config) *Scheduler {
 		}
 		return nil
 	})
+	s.storage = newStorage(c)
+	s.state.SetStorage(s.storage)
+	s.storage.follow(s)
 	s.podCache.Subscribe(func(old, pod *corev1.Pod) { s.later(func() { s.podChanged(old, pod) }) })
 	client.CacheOf[*corev1.Node](c.Caches).Subscribe(func(old, node *corev1.Node) {
 		if schedulingSame(old, node) {
@@ -114,6 +123,12 @@ func (s *Scheduler) loop(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		s.applyChanges()
+		for _, it := range s.ready {
+			if err := s.hand(ctx, it); err != nil {
+				return err
+			}
+		}
+		s.ready = nil
 		it, wait := s.queue.pop(time.Now())
 		if it != nil {
 			if err := s.schedule(ctx, it); err != nil {
@@ -166,6 +181,9 @@ func (s *Scheduler) podChanged(old, pod *corev1.Pod) {
 		s.queue.unpark() // somebody may want to be near it
 	case pod.DeletionTimestamp != nil, len(pod.Spec.SchedulingGates) > 0, pod.Spec.SchedulerName != Name:
 		s.queue.remove(pod.UID)
+		if s.waiting[pod.UID] != nil { // assumed, but its volumes are not there yet
+			s.drop(pod.UID)
+		}
 	case s.state.Pod(pod.UID) != nil: // assumed: its binding is on the way
 	case old != nil && old.UID == pod.UID && old.Generation == pod.Generation && sameLabels(old, pod) && s.queue.items[pod.UID] != nil:
 		s.queue.items[pod.UID].pod.Object = pod // only its status changed, most likely by us
@@ -176,6 +194,7 @@ func (s *Scheduler) podChanged(old, pod *corev1.Pod) {
 
 func (s *Scheduler) drop(uid types.UID) {
 	s.queue.remove(uid)
+	s.waiting.drop(uid)
 	if s.state.Remove(uid) != nil {
 		s.queue.unpark()
 	}
@@ -205,8 +224,18 @@ func (s *Scheduler) schedule(ctx context.Context, it *item) error {
 		s.refused(ctx, it, d)
 		return nil
 	}
+	volumes, _ := filter.Plan(s.state, it.pod, s.state.Node(d.node))
 	s.state.Assign(it.pod, d.node)
 	it.target = d.node
+	if !volumes.None() {
+		s.await(it, volumes)
+		return nil
+	}
+	return s.hand(ctx, it)
+}
+
+// hand gives a decision to the binders.
+func (s *Scheduler) hand(ctx context.Context, it *item) error {
 	select {
 	case s.bind <- it:
 		return nil

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/api/binding"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 	"github.com/dhow-project/dhow/internal/apiserver/request/readertest"
 )
@@ -33,6 +35,7 @@ func newWorld() *readertest.Reader {
 		readertest.Kind[corev1.LimitRange]("", "v1", "LimitRange", "limitranges", true),
 		readertest.Kind[corev1.ResourceQuota]("", "v1", "ResourceQuota", "resourcequotas", true),
 		readertest.Kind[corev1.PersistentVolumeClaim]("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
+		readertest.Kind[corev1.PersistentVolume]("", "v1", "PersistentVolume", "persistentvolumes", false),
 		readertest.Kind[schedulingv1.PriorityClass](schedulingv1.GroupName, "v1", "PriorityClass", "priorityclasses", false),
 		readertest.Kind[storagev1.StorageClass](storagev1.GroupName, "v1", "StorageClass", "storageclasses", false),
 	)
@@ -260,6 +263,14 @@ func TestNodeRestriction(t *testing.T) {
 	node := func(labels map[string]string, taints ...corev1.Taint) *corev1.Node {
 		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: labels}, Spec: corev1.NodeSpec{Taints: taints}}
 	}
+	volume := func(node string, deleted bool, finalizers ...string) *corev1.PersistentVolume {
+		v := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "v", Labels: map[string]string{binding.LocalPathNode: node}, Finalizers: finalizers}}
+		if deleted {
+			v.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+		}
+		return v
+	}
+	const held, others = binding.LocalPathFinalizer, "kubernetes.io/pv-protection"
 	labelled := pod("mine")
 	labelled.Labels = map[string]string{"app": "db"}
 	status := of(labelled, request.Update, "status")
@@ -284,6 +295,11 @@ func TestNodeRestriction(t *testing.T) {
 		{write(r, "nodes", node(map[string]string{"node-restriction.kubernetes.io/x": "1"}), nil), "not allowed to set the following labels: node-restriction.kubernetes.io/x"},
 		{write(r, "nodes", node(nil, corev1.Taint{Key: "k"}), node(nil)), "not allowed to modify taints"},
 		{write(r, "nodes", node(map[string]string{"k8s.io/y": ""}), node(nil)), "is not allowed to modify labels: k8s.io/y"},
+		{write(r, "persistentvolumes", volume("a", true, others), volume("a", true, others, held)), ""},
+		{write(r, "persistentvolumes", volume("a", true), volume("a", true, others, held)), "may only remove the finalizer"},
+		{write(r, "persistentvolumes", volume("a", false), volume("a", false, held)), "can only release deleted volumes"},
+		{write(r, "persistentvolumes", volume("b", true), volume("b", true, held)), "can only release deleted volumes"},
+		{write(r, "persistentvolumes", volume("a", false), nil), "can only release deleted volumes"},
 	} {
 		wants(t, by(c.w), c.want)
 	}

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
+	"github.com/dhow-project/dhow/internal/api/binding"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 )
 
@@ -35,6 +36,8 @@ func (z *world) nodeRestriction(_ context.Context, w *request.Write) error {
 		if w.Subresource != "status" {
 			return forbidden(w, "may only update PVC status")
 		}
+	case "/persistentvolumes":
+		return nodeVolume(node, w)
 	case "coordination.k8s.io/leases":
 		if w.Namespace != corev1.NamespaceNodeLease {
 			return forbidden(w, "can only access leases in the %q system namespace", corev1.NamespaceNodeLease)
@@ -150,6 +153,24 @@ func nodeObject(node string, w *request.Write) error {
 	}
 	if bad := forbiddenLabels(old.Labels, n.Labels); len(bad) > 0 {
 		return forbidden(w, "is not allowed to modify labels: %s", strings.Join(bad, ", "))
+	}
+	return nil
+}
+
+// nodeVolume: a node only lets go of deleted volumes that it held.
+func nodeVolume(node string, w *request.Write) error {
+	old, ok1 := w.Old.(*corev1.PersistentVolume)
+	v, ok2 := w.Object.(*corev1.PersistentVolume)
+	if w.Operation != request.Update || w.Subresource != "" || !ok1 || !ok2 || old.Labels[binding.LocalPathNode] != node || old.DeletionTimestamp == nil {
+		return forbidden(w, "node %q can only release deleted volumes that it holds", node)
+	}
+	want := old.DeepCopy()
+	want.Finalizers = slices.DeleteFunc(want.Finalizers, func(f string) bool { return f == binding.LocalPathFinalizer })
+	have := v.DeepCopy()
+	have.ManagedFields, want.ManagedFields = nil, nil
+	have.Generation, want.Generation = 0, 0
+	if !equality.Semantic.DeepEqual(have, want) {
+		return forbidden(w, "node %q may only remove the finalizer %s from a volume", node, binding.LocalPathFinalizer)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/dhow-project/dhow/internal/api"
+	local "github.com/dhow-project/dhow/internal/api/binding"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 )
 
@@ -101,6 +102,15 @@ func (g *graph) boundVolume(node, name string) bool {
 	}
 	claim := o.(*corev1.PersistentVolume).Spec.ClaimRef
 	return claim != nil && g.refers(node, "persistentvolumeclaim", claim.Namespace, claim.Name)
+}
+
+// holds reports whether the PersistentVolume was provisioned on the node.
+func (g *graph) holds(node, name string) bool {
+	if g.volumes == nil || name == "" {
+		return false
+	}
+	o, ok := g.reader.Get(g.volumes, "", name)
+	return ok && o.GetLabels()[local.LocalPathNode] == node
 }
 
 func (g *graph) attached(node, name string) bool {

@@ -8,6 +8,7 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	local "github.com/dhow-project/dhow/internal/api/binding"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 )
 
@@ -48,6 +49,7 @@ const (
 	needsName  = "only an object named in the request, or in its field selector, can be read by a node"
 	ownOnly    = "node '%s' can only access its own object of this kind"
 	needsField = "can only list/watch pods with spec.nodeName field selector"
+	needsLabel = "can only list/watch persistent volumes with label selector " + local.LocalPathNode + "=%s"
 )
 
 // Authorize implements request.Authorizer. It never denies.
@@ -83,7 +85,11 @@ func (z *Node) refuse(node string, a *request.Attributes) string {
 	case "/persistentvolumeclaims", "resource.k8s.io/resourceclaims":
 		return unless(name != "" && z.graph.refers(node, strings.TrimSuffix(a.Resource, "s"), a.Namespace, name), unrelated)
 	case "/persistentvolumes":
-		return unless(z.graph.boundVolume(node, name), unrelated)
+		// Beyond upstream: a node follows, and lets go of, the volumes that were provisioned on it.
+		if a.Verb == "list" || a.Verb == "watch" {
+			return unless(selected(a.LabelSelector, local.LocalPathNode) == node, needsLabel)
+		}
+		return unless(z.graph.holds(node, name) || a.Verb == "get" && z.graph.boundVolume(node, name), unrelated)
 	case "storage.k8s.io/volumeattachments":
 		return unless(z.graph.attached(node, name), unrelated)
 	case "/serviceaccounts":
@@ -129,7 +135,7 @@ func unless(ok bool, why string) string {
 	return why
 }
 
-// selected is the value that a field selector pins field to, "" when it does not.
+// selected is the value that a selector pins a field or a label to, "" when it does not.
 func selected(selector, field string) string {
 	for term := range strings.SplitSeq(selector, ",") {
 		if v, ok := strings.CutPrefix(term, field+"="); ok {

@@ -200,6 +200,19 @@ func TestNode(t *testing.T) {
 	if d, _, _ := z.Authorize(t.Context(), list); d != request.Allow {
 		t.Error("a node cannot list its own pods")
 	}
+	r.Put(&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "here", Labels: map[string]string{"dhow.dev/node": "a"}}})
+	check(t, z, request.Allow, a+"patch persistentvolumes here", a+"get persistentvolumes here")
+	check(t, z, request.NoOpinion, b+"patch persistentvolumes here", b+"get persistentvolumes here", a+"patch persistentvolumes pv", a+"delete persistentvolumes here",
+		a+"list persistentvolumes", a+"patch persistentvolumes/status here")
+	mine := call(a + "watch persistentvolumes")
+	mine.LabelSelector = "dhow.dev/node=a"
+	if d, why, _ := z.Authorize(t.Context(), mine); d != request.Allow {
+		t.Error("a node cannot follow its own volumes: ", why)
+	}
+	mine.LabelSelector = "dhow.dev/node=b"
+	if d, _, _ := z.Authorize(t.Context(), mine); d == request.Allow {
+		t.Error("a node can follow the volumes of another")
+	}
 	r.Delete(pod)
 	check(t, z, request.NoOpinion, a+"get secrets web/vol")
 }

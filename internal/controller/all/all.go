@@ -12,8 +12,10 @@ import (
 	"github.com/dhow-project/dhow/internal/controller/deployment"
 	"github.com/dhow-project/dhow/internal/controller/disruption"
 	"github.com/dhow-project/dhow/internal/controller/endpoints"
+	"github.com/dhow-project/dhow/internal/controller/ephemeral"
 	"github.com/dhow-project/dhow/internal/controller/garbage"
 	"github.com/dhow-project/dhow/internal/controller/job"
+	"github.com/dhow-project/dhow/internal/controller/localpath"
 	"github.com/dhow-project/dhow/internal/controller/namespace"
 	"github.com/dhow-project/dhow/internal/controller/nodeipam"
 	"github.com/dhow-project/dhow/internal/controller/nodelife"
@@ -25,6 +27,7 @@ import (
 	"github.com/dhow-project/dhow/internal/controller/serviceaccount"
 	"github.com/dhow-project/dhow/internal/controller/statefulset"
 	"github.com/dhow-project/dhow/internal/controller/ttl"
+	"github.com/dhow-project/dhow/internal/controller/volume"
 	"github.com/dhow-project/dhow/internal/x/run"
 )
 
@@ -56,6 +59,9 @@ func Controllers(d controller.Deps) []controller.Part {
 		protection.NewClaims(d),
 		protection.NewVolumes(d),
 		protection.NewClasses(d),
+		ephemeral.New(d),
+		volume.New(d),
+		localpath.New(d),
 	}
 }
 

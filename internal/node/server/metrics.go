@@ -23,6 +23,7 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	} else {
 		resources(m, sum)
 		m.add("kubelet_running_pods", "gauge", "", float64(len(sum.Pods)))
+		volumes(m, sum)
 	}
 	_, _ = w.Write([]byte(m.b.String()))
 }
@@ -79,6 +80,32 @@ func resources(m *families, sum *statsapi.Summary) {
 		m.add("pod_memory_working_set_bytes", "gauge", labels(&sum.Pods[i], ""), memory(sum.Pods[i].Memory))
 	}
 	m.add("resource_scrape_error", "gauge", "", 0)
+}
+
+// volumes: what claims lie on, under the names that alerts on full disks read. A claim of several pods is shown once.
+func volumes(m *families, sum *statsapi.Summary) {
+	for _, f := range []struct {
+		name string
+		of   func(*statsapi.FsStats) *uint64
+	}{
+		{"available_bytes", func(s *statsapi.FsStats) *uint64 { return s.AvailableBytes }},
+		{"capacity_bytes", func(s *statsapi.FsStats) *uint64 { return s.CapacityBytes }},
+		{"inodes", func(s *statsapi.FsStats) *uint64 { return s.Inodes }},
+		{"inodes_free", func(s *statsapi.FsStats) *uint64 { return s.InodesFree }},
+		{"inodes_used", func(s *statsapi.FsStats) *uint64 { return s.InodesUsed }},
+		{"used_bytes", func(s *statsapi.FsStats) *uint64 { return s.UsedBytes }},
+	} {
+		seen := map[statsapi.PVCReference]bool{}
+		for i := range sum.Pods {
+			for j := range sum.Pods[i].VolumeStats {
+				v := &sum.Pods[i].VolumeStats[j]
+				if n := f.of(&v.FsStats); v.PVCRef != nil && n != nil && !seen[*v.PVCRef] {
+					seen[*v.PVCRef] = true
+					m.add("kubelet_volume_stats_"+f.name, "gauge", fmt.Sprintf("namespace=%q,persistentvolumeclaim=%q", v.PVCRef.Namespace, v.PVCRef.Name), float64(*n))
+				}
+			}
+		}
+	}
 }
 
 func each(sum *statsapi.Summary, name, kind string, m *families, v func(*statsapi.ContainerStats) float64) {

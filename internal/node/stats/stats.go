@@ -11,6 +11,7 @@ import (
 	statsapi "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	"github.com/dhow-project/dhow/internal/engine"
+	"github.com/dhow-project/dhow/internal/node/volume"
 )
 
 // Pod is one pod's statistics. names maps engine ids to container names, started to start times.
@@ -40,6 +41,15 @@ func Pod(p *corev1.Pod, s engine.SandboxStats, containers map[string]engine.Cont
 		})
 	}
 	return out
+}
+
+// Volume is one claim of a pod.
+func Volume(at time.Time, namespace string, u volume.Usage) statsapi.VolumeStats {
+	return statsapi.VolumeStats{
+		Name: u.Volume, PVCRef: &statsapi.PVCReference{Name: u.Claim, Namespace: namespace},
+		FsStats: statsapi.FsStats{Time: metav1.NewTime(at), CapacityBytes: &u.Capacity, AvailableBytes: &u.Available, UsedBytes: &u.Used,
+			Inodes: &u.Inodes, InodesFree: &u.InodesFree, InodesUsed: &u.InodesUsed},
+	}
 }
 
 // CPU of something since it started.

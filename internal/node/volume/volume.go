@@ -1,5 +1,5 @@
 // Package volume makes the directories that containers mount: emptyDir, hostPath,
-// ConfigMap, Secret, projected, downwardAPI, tokens, local claims.
+// ConfigMap, Secret, projected, downwardAPI, tokens, claims of local volumes.
 //
 // Rendered volumes are rewritten when what they show changes, by an atomic switch of
 // one symlink. Nothing here polls. Read Set first, then render.go and atomic.go.
@@ -31,8 +31,10 @@ type Config struct {
 	Token func(ctx context.Context, pod *corev1.Pod, audience string, seconds int64) (token string, expires time.Time, err error)
 	// Image makes an image present and returns its ID.
 	Image func(ctx context.Context, pod *corev1.Pod, src *corev1.ImageVolumeSource) (string, error)
-	// Claim resolves a claim to its volume.
-	Claim func(ctx context.Context, ns, name string) (*corev1.PersistentVolume, error)
+	// Claim finds the persistent volume behind one of the pod's volumes.
+	Claim func(ctx context.Context, pod *corev1.Pod, v *corev1.Volume) (*corev1.PersistentVolume, error)
+	// Storage is the directory of the volumes that are provisioned on this node.
+	Storage string
 	// NoMounts keeps everything in plain directories: for fake nodes and users who are not root.
 	NoMounts bool
 	Log      *slog.Logger
@@ -50,6 +52,7 @@ type podVolumes struct {
 	mu     sync.Mutex // one writer at a time
 	pod    *corev1.Pod
 	paths  map[string]string // volume → host path
+	sealed map[string]bool   // volumes that no container may write to
 	images map[string]string // volume → image ID
 	tokens map[tokenKey]*token
 	ready  bool
@@ -67,7 +70,7 @@ func (s *Set) of(pod *corev1.Pod) *podVolumes {
 	defer s.mu.Unlock()
 	v := s.pods[pod.UID]
 	if v == nil {
-		v = &podVolumes{pod: pod, paths: map[string]string{}, images: map[string]string{}, tokens: map[tokenKey]*token{}}
+		v = &podVolumes{pod: pod, paths: map[string]string{}, sealed: map[string]bool{}, images: map[string]string{}, tokens: map[tokenKey]*token{}}
 		s.pods[pod.UID] = v
 	}
 	return v
@@ -81,6 +84,9 @@ func (s *Set) Prepare(ctx context.Context, pod *corev1.Pod) error {
 	v.pod = pod
 	if err := os.MkdirAll(s.PodDir(pod.UID), 0o750); err != nil {
 		return fmt.Errorf("make pod directory: %w", err)
+	}
+	if name := device(pod); name != "" {
+		return fmt.Errorf("volume %s is specified in volumeDevices: this node mounts only file systems, use volumeMounts", name)
 	}
 	for i := range pod.Spec.Volumes {
 		vol := &pod.Spec.Volumes[i]
@@ -105,20 +111,30 @@ func (s *Set) prepare(ctx context.Context, v *podVolumes, vol *corev1.Volume) er
 		id, err := s.cfg.Image(ctx, v.pod, vol.Image)
 		v.images[vol.Name] = id
 		return err
-	case vol.PersistentVolumeClaim != nil:
-		path, err := s.claim(ctx, v.pod, vol.PersistentVolumeClaim.ClaimName)
-		v.paths[vol.Name] = path
-		return err
-	case vol.Ephemeral != nil:
-		path, err := s.claim(ctx, v.pod, v.pod.Name+"-"+vol.Name)
-		v.paths[vol.Name] = path
-		return err
+	case vol.PersistentVolumeClaim != nil, vol.Ephemeral != nil:
+		return s.claim(ctx, v, vol)
 	}
 	plugin := rendered(vol)
 	if plugin == "" {
-		return fmt.Errorf("this node has no plugin for this kind of volume; it knows emptyDir, hostPath, configMap, secret, projected, downwardAPI, image and claims of local or hostPath volumes")
+		return fmt.Errorf("this node has no plugin for this kind of volume; it knows emptyDir, hostPath, configMap, secret, projected, downwardAPI, image, and claims of local and hostPath volumes")
 	}
 	return s.render(ctx, v, vol, plugin)
+}
+
+// device is the name of a volume that a container wants as a block device, "" when none does.
+func device(pod *corev1.Pod) string {
+	for _, l := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range l {
+			for _, d := range l[i].VolumeDevices {
+				return d.Name
+			}
+		}
+	}
+	return ""
+}
+
+func (v *podVolumes) set(volume, path string, readOnly bool) {
+	v.paths[volume], v.sealed[volume] = path, readOnly
 }
 
 func (s *Set) path(pod *corev1.Pod, plugin, name string) string {
@@ -232,6 +248,7 @@ func (s *Set) Mount(pod *corev1.Pod, m *corev1.VolumeMount, expand func(string) 
 		return out, fmt.Errorf("volume mount %q: the pod has no such volume", m.Name)
 	}
 	out.Source = path
+	out.ReadOnly = out.ReadOnly || v.sealed[m.Name]
 	for i := range pod.Spec.Volumes {
 		if vol := &pod.Spec.Volumes[i]; vol.Name == m.Name && rendered(vol) != "" {
 			out.ReadOnly = true

@@ -28,6 +28,7 @@ type Pod struct {
 	Affinity, AntiAffinity                   []Term
 	PreferredAffinity, PreferredAntiAffinity []WeightedTerm
 	Spread                                   []Spread
+	Claims                                   []Claim
 
 	node string // where it is, in a State
 }
@@ -86,7 +87,7 @@ func Compile(pod *corev1.Pod) *Pod {
 	if ref := metav1.GetControllerOf(pod); ref != nil {
 		p.Owner = ref.UID
 	}
-	p.Ports = hostPorts(pod)
+	p.Ports, p.Claims = hostPorts(pod), claimsOf(pod)
 	if a := pod.Spec.Affinity; len(pod.Spec.NodeSelector) > 0 || a != nil && a.NodeAffinity != nil {
 		required := nodeaffinity.GetRequiredNodeAffinity(pod)
 		p.Required = &required

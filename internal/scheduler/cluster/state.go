@@ -33,6 +33,9 @@ type State struct {
 	picky map[types.UID]*Pod
 	// NamespaceLabels serves namespace selectors.
 	namespaceLabels func(string) labels.Set
+	storage         Storage
+	users           map[types.NamespacedName]map[types.UID]bool // assigned pods by claim
+	promised        map[string]types.UID                        // volumes kept for a pod
 }
 
 // New makes an empty state. namespaceLabels answers with the labels of a namespace.
@@ -40,6 +43,7 @@ func New(namespaceLabels func(string) labels.Set) *State {
 	return &State{
 		nodes: map[string]*Node{}, pods: map[types.UID]*Pod{}, picky: map[types.UID]*Pod{},
 		namespaceLabels: namespaceLabels,
+		users:           map[types.NamespacedName]map[types.UID]bool{}, promised: map[string]types.UID{},
 	}
 }
 
@@ -51,6 +55,14 @@ func (s *State) Picky() map[types.UID]*Pod { return s.picky }
 
 // NodeOf finds the node a pod of this state is on; nil when the node is gone.
 func (s *State) NodeOf(p *Pod) *Node { return s.nodes[p.node] }
+
+// Node finds a node that exists by name, else nil.
+func (s *State) Node(name string) *Node {
+	if n := s.nodes[name]; n != nil && n.Object != nil {
+		return n
+	}
+	return nil
+}
 
 // Pod finds an assigned pod.
 func (s *State) Pod(uid types.UID) *Pod { return s.pods[uid] }
@@ -112,6 +124,7 @@ func (s *State) Assign(p *Pod, node string) {
 	n.Scored.add(p.Scored, 1)
 	n.Owners[p.Owner]++
 	n.Ports = append(n.Ports, p.Ports...)
+	s.use(p)
 }
 
 // Remove forgets a pod and returns what was known, nil if nothing was.
@@ -122,6 +135,7 @@ func (s *State) Remove(uid types.UID) *Pod {
 	}
 	delete(s.pods, uid)
 	delete(s.picky, uid)
+	s.leave(p)
 	n := s.nodes[p.node]
 	delete(n.Pods, uid)
 	n.Requested.add(p.Requests, -1)

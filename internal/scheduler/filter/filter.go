@@ -32,6 +32,8 @@ func All() []Rule {
 		{"NodeAffinity", nodeAffinity},
 		{"NodePorts", ports},
 		{"NodeResourcesFit", fit},
+		{"VolumeRestrictions", onePod},
+		{"VolumeBinding", volumes},
 		{"PodTopologySpread", spread},
 		{"InterPodAffinity", podAffinity},
 	}
