@@ -1,19 +1,15 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"text/template"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/engine/socket"
-	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
 func (a *app) inspect() *cobra.Command {
@@ -26,7 +22,7 @@ func (a *app) inspect() *cobra.Command {
 
 		ValidArgsFunction: a.completeImages(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			show, err := inspectFormat(format)
+			show, err := parseFormat(format)
 			if err != nil {
 				return err
 			}
@@ -51,7 +47,7 @@ func (a *app) inspect() *cobra.Command {
 					return printJSON(a.out, all)
 				}
 				for _, i := range all {
-					text, err := render(show, i)
+					text, err := show.render(i)
 					if err != nil {
 						return err
 					}
@@ -61,7 +57,7 @@ func (a *app) inspect() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVarP(&format, "format", "f", "", "a Go template for each image, or json")
+	cmd.Flags().StringVarP(&format, "format", "f", "", "for each image: json, or text with {{.Field.Field}} and {{json .Field}}")
 	return cmd
 }
 
@@ -128,50 +124,4 @@ func familiars(refs []string) []string {
 		out[i] = familiar(r)
 	}
 	return out
-}
-
-// inspectFormat is the template of --format; nil for the list in JSON.
-func inspectFormat(format string) (*template.Template, error) {
-	if format == "" {
-		return nil, nil
-	}
-	if format == "json" {
-		format = "{{json .}}"
-	}
-	t, err := template.New("--format").Option("missingkey=error").Funcs(template.FuncMap{
-		"join": strings.Join, "lower": strings.ToLower, "upper": strings.ToUpper, "split": strings.Split, "title": strings.ToTitle,
-		"println": fmt.Sprintln,
-		"json": func(v any) (string, error) {
-			b, err := json.Marshal(v)
-			return string(b), err
-		},
-	}).Parse(format)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "--format is no Go template: %w", err)
-	}
-	return t, nil
-}
-
-// render knows a field by its name here and, as docker, by its name in JSON.
-func render(show *template.Template, i inspected) (string, error) {
-	var out strings.Builder
-	err := show.Execute(&out, i)
-	if err == nil {
-		return out.String(), nil
-	}
-	doc, err2 := json.Marshal(i)
-	if err2 != nil {
-		return "", err2
-	}
-	d := json.NewDecoder(bytes.NewReader(doc))
-	d.UseNumber()
-	var fields map[string]any
-	if err2 := d.Decode(&fields); err2 != nil {
-		return "", err2
-	}
-	out.Reset()
-	if show.Execute(&out, fields) != nil {
-		return "", fault.New(fault.Invalid, "--format: %w", err)
-	}
-	return out.String(), nil
 }
