@@ -51,8 +51,8 @@ func TestMatch(t *testing.T) {
 	ns := &request.Write{Operation: request.Create, Kind: kind("", "namespaces"), Version: kind("", "namespaces").Hub(), Name: "n",
 		Object: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: map[string]string{"team": "b"}}}}
 	node := &request.Write{Operation: request.Create, Kind: kind("", "nodes"), Version: kind("", "nodes").Hub(), Name: "n", Object: &corev1.Node{}}
-	pod := &request.Write{Operation: request.Update, Kind: kind("", "pods"), Version: kind("", "pods").Hub(), Subresource: "binding", Namespace: "web", Name: "x",
-		Object: &corev1.Pod{ObjectMeta: meta}, Old: &corev1.Pod{ObjectMeta: meta}}
+	pod := &request.Write{Operation: request.Create, Kind: kind("", "pods"), Version: kind("", "pods").Hub(), Subresource: "binding", Namespace: "web", Name: "x",
+		Body: &corev1.Binding{ObjectMeta: meta}}
 	scoped := func(s admissionregistrationv1.ScopeType) ruleOf {
 		r := rule("*", "*", "*", "*")
 		r.Scope = &s

@@ -8,7 +8,6 @@ package match
 
 import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -19,7 +18,7 @@ import (
 )
 
 // Target is a write as admission sees it: a write through a subresource with a body of its own is about that
-// body, a namespace is in itself, binding a pod creates a Binding.
+// body, a namespace is in itself.
 type Target struct {
 	Resource    schema.GroupVersionResource // asked for by the client
 	Kind        schema.GroupVersionKind     // of Object and Old in the version asked for
@@ -67,11 +66,12 @@ func Of(w *request.Write) *Target {
 		t.Object, t.Old = scale(sub.Scale, w.Object), scale(sub.Scale, w.Old)
 	case w.Body != nil:
 		t.Object, t.Old = w.Body, nil
-	case w.Subresource == "binding":
-		t.Operation, t.Object, t.Old = request.Create, binding(w.Object), nil
 	}
 	return t
 }
+
+// Body reports whether Object is the body of a subresource and not of the kind that is written.
+func (t *Target) Body() bool { return t.body }
 
 func isNamespace(r schema.GroupVersionResource) bool {
 	return r.Group == "" && r.Resource == "namespaces"
@@ -97,18 +97,6 @@ func scale(s *api.Scale, obj api.Object) runtime.Object {
 	}
 	out.TypeMeta = metav1.TypeMeta{Kind: "Scale", APIVersion: autoscalingv1.SchemeGroupVersion.String()}
 	return out
-}
-
-// binding is what was asked for when obj is the pod that it led to.
-func binding(obj api.Object) runtime.Object {
-	pod, ok := obj.(*corev1.Pod)
-	if !ok {
-		return nil
-	}
-	return &corev1.Binding{
-		ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID},
-		Target:     corev1.ObjectReference{Kind: "Node", Name: pod.Spec.NodeName},
-	}
 }
 
 // Versioned are the objects of a write in the version that a rule named, with kind and apiVersion. They share
