@@ -366,3 +366,29 @@ func TestReinvocation(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyReadsThroughPolicies: who writes a policy or binding must be allowed to read its parameters.
+func TestNobodyReadsThroughPolicies(t *testing.T) {
+	w := newWorld(t)
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}}
+	policy.Spec.ParamKind = &admissionregistrationv1.ParamKind{APIVersion: "v1", Kind: "Secret"}
+	err := w.admit(t, w.write(request.Create, policy, nil))
+	if err == nil || !strings.Contains(err.Error(), `spec.paramKind: Forbidden: user jane must have "get" permission on all objects of the referenced paramKind (kind=Secret, apiVersion=v1)`) {
+		t.Error(err)
+	}
+	if err := w.admit(t, w.write(request.Update, policy, policy)); err != nil {
+		t.Error(err)
+	}
+	w.Put(policy)
+	bound := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "b"}}
+	bound.Spec = admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{PolicyName: "p", ParamRef: &admissionregistrationv1.ParamRef{Name: "s", Namespace: "web"}}
+	wr := w.write(request.Create, policy, nil)
+	wr.Kind, wr.Object = w.Registry().Resource(admissionregistrationv1.Resource("validatingadmissionpolicybindings")), bound
+	if err := w.admit(t, wr); err == nil || !strings.Contains(err.Error(), `spec.paramRef: Forbidden: user jane does not have "get" permission on the object referenced by paramRef`) {
+		t.Error(err)
+	}
+	w.steps = []request.Step{Validating(w, only{"jane", "get", "secrets"})}
+	if err := w.admit(t, wr); err != nil {
+		t.Error(err)
+	}
+}
