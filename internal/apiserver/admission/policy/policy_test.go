@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -39,7 +40,7 @@ type world struct {
 	n     int64
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{Reader: readertest.New(all.Kinds()...)}
 	z := only{"jane", "scale", "deployments"}
@@ -49,7 +50,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // put stores YAML documents with defaults.
-func (w *world) put(t *testing.T, docs string) {
+func (w *world) put(t testing.TB, docs string) {
 	t.Helper()
 	for doc := range strings.SplitSeq(docs, "\n---\n") {
 		var m metav1.TypeMeta
@@ -391,4 +392,25 @@ func TestNobodyReadsThroughPolicies(t *testing.T) {
 	if err := w.admit(t, wr); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestManyAtOnce: writes share compiled expressions and see policies change meanwhile.
+func TestManyAtOnce(t *testing.T) {
+	w := newWorld(t)
+	docs := validatingDocs("  variables: [{name: num, expression: object.spec.replicas}]\n  validations: [{expression: variables.num > 1}]", "  validationActions: [Deny]\n")
+	w.put(t, docs)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				if w.steps[1].Check(t.Context(), w.write(request.Create, deployment(1), nil)) == nil {
+					t.Error("admitted")
+				}
+			}
+		})
+	}
+	for range 50 {
+		w.put(t, docs)
+	}
+	wg.Wait()
 }
