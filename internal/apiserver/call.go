@@ -28,6 +28,9 @@ type call struct {
 	applying        bool
 	dryRun          bool
 	trusted         bool // needs no authorization
+	inner           bool // part of another call, which was admitted: not asked about again
+	collection      bool // one of a deletecollection
+	asked           request.Options
 
 	warnings []string
 }

@@ -216,7 +216,7 @@ func (n *conn) Post(ctx context.Context, k *api.Kind, namespace, name, subresour
 // options takes over what the caller may choose.
 func (c *call) options(manager string, dryRun []string) error {
 	if manager != "" {
-		c.manager = manager
+		c.manager, c.asked.FieldManager = manager, manager
 	}
 	return c.setDryRun(dryRun)
 }

@@ -73,12 +73,12 @@ func (s *Server) create(c *call, obj api.Object) (*cache.Entry, error) {
 func (s *Server) newWrite(c *call, op request.Operation, obj api.Object, old *cache.Entry) *writing {
 	w := &writing{c: c, old: old, Write: request.Write{
 		User: c.user, Operation: op, Kind: c.kind, Version: c.ver(), Subresource: c.subresource,
-		Namespace: c.namespace, Name: c.name, Object: obj, DryRun: c.dryRun,
+		Namespace: c.namespace, Name: c.name, Object: obj, DryRun: c.dryRun, Collection: c.collection, Options: c.asked,
 	}}
 	if old != nil {
 		w.Old = old.Obj
 	}
-	if op == request.Create {
+	if op == request.Create && obj != nil {
 		w.Name = obj.GetName()
 	}
 	return w

@@ -151,12 +151,8 @@ func preconditions(c *call, d *metav1.DeleteOptions, old *cache.Entry) error {
 
 func (s *Server) admitDelete(c *call, old *cache.Entry, d *metav1.DeleteOptions) error {
 	w := s.newWrite(c, request.Delete, nil, old)
-	err := s.mutate(w)
-	if err == nil {
-		err = s.check(w)
-	}
-	c.warn(w.Warnings...)
-	return err
+	w.Options.Delete = d
+	return s.admit(w)
 }
 
 // mark stores an object that is being deleted but not gone.
@@ -231,7 +227,7 @@ func (s *Server) deleteCollection(c *call, d *metav1.DeleteOptions, o metav1.Lis
 			for i := next.Add(1) - 1; i < int64(len(l.entries)); i = next.Add(1) - 1 {
 				one := *c
 				obj := l.entries[i].Obj
-				one.namespace, one.name, one.warnings = obj.GetNamespace(), obj.GetName(), nil
+				one.namespace, one.name, one.warnings, one.collection = obj.GetNamespace(), obj.GetName(), nil, true
 				_, _, err := s.delete(&one, d.DeepCopy())
 				mu.Lock()
 				c.warn(one.warnings...)

@@ -32,8 +32,11 @@ func (s *Server) evict(c *call, ev *policyv1.Eviction) (runtime.Object, error) {
 	if err := c.setDryRun(d.DryRun); err != nil {
 		return nil, err
 	}
+	if err := s.admit(s.bodyWrite(c, ev)); err != nil {
+		return nil, err
+	}
 	del := *c
-	del.sub, del.subresource = nil, ""
+	del.sub, del.subresource, del.inner = nil, "", true
 	pod := e.Obj.(*corev1.Pod)
 	if !ignoresBudget(pod) {
 		if err := s.spend(&del, pod); err != nil {
@@ -51,7 +54,7 @@ func (s *Server) evict(c *call, ev *policyv1.Eviction) (runtime.Object, error) {
 
 // disrupted says in the pod's status why it goes: Jobs need not count it as a failure (KEP-3329).
 func (s *Server) disrupted(c *call) error {
-	pc := &call{ctx: c.ctx, user: c.user, kind: c.kind, namespace: c.namespace, name: c.name, trusted: true, dryRun: c.dryRun, manager: "dhow"}
+	pc := &call{ctx: c.ctx, user: c.user, kind: c.kind, namespace: c.namespace, name: c.name, trusted: true, inner: true, dryRun: c.dryRun, manager: "dhow"}
 	pc.sub, pc.subresource = subresource(c.kind, "status"), "status"
 	if pc.sub == nil {
 		return nil
@@ -102,7 +105,7 @@ func (s *Server) spend(c *call, pod *corev1.Pod) error {
 	if healthyIsFree(pod, budgets[0]) {
 		return nil
 	}
-	bc := &call{ctx: c.ctx, user: c.user, kind: k, namespace: pod.Namespace, name: budgets[0].Name, trusted: true, dryRun: c.dryRun, manager: "dhow"}
+	bc := &call{ctx: c.ctx, user: c.user, kind: k, namespace: pod.Namespace, name: budgets[0].Name, trusted: true, inner: true, dryRun: c.dryRun, manager: "dhow"}
 	bc.sub, bc.subresource = subresource(k, "status"), "status"
 	_, _, err := s.modify(bc, false, func(old api.Object) (api.Object, bool, error) {
 		b := old.DeepCopyObject().(*policyv1.PodDisruptionBudget)

@@ -135,7 +135,12 @@ func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, q url.Val
 		return
 	}
 	if h := s.connector(c); h != nil {
-		if err := s.mayConnect(c, r.Method); err != nil {
+		err := s.mayConnect(c, r.Method)
+		if err == nil {
+			r, err = s.admitConnect(c, r, q, t.rest)
+		}
+		addWarnings(w, c.warnings)
+		if err != nil {
 			s.fail(w, r, err)
 			return
 		}

@@ -25,6 +25,9 @@ func (s *Server) prepareCreate(w *writing) error {
 		obj.SetName(generateName(obj.GetGenerateName()))
 	}
 	w.Name = obj.GetName()
+	if err := matchNamespace(w.c, obj); err != nil {
+		return err
+	}
 	if w.Kind.PrepareCreate != nil {
 		w.Kind.PrepareCreate(obj)
 	}

@@ -8,6 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/dhow-project/dhow/internal/apiserver/request"
 )
 
 // listOptions reads the query of a list or watch.
@@ -55,6 +57,7 @@ func number(q url.Values, key string) (int64, error) {
 func (c *call) writeOptions(q url.Values, userAgent string) error {
 	c.manager, c.fieldValidation, c.force = q.Get("fieldManager"), q.Get("fieldValidation"), isTrue(q, "force")
 	c.forceSet = q.Has("force")
+	c.asked = request.Options{FieldManager: c.manager, FieldValidation: c.fieldValidation}
 	if c.manager == "" && !c.applying {
 		c.manager = managerOf(userAgent)
 	}

@@ -87,11 +87,7 @@ func (s *Server) special(c *call, b runtime.Object) (runtime.Object, error) {
 	if f == nil {
 		return nil, notFoundPath()
 	}
-	w := s.newWrite(c, request.Create, &corev1.ConfigMap{}, nil)
-	w.Object, w.Name, w.Body = nil, c.name, b
-	if obj, ok := b.(api.Object); ok && c.subresource == "" {
-		w.Object, w.Name = obj, obj.GetName()
-	}
+	w := s.bodyWrite(c, b)
 	if c.subresource != "" {
 		old, ok := s.cache.Entry(c.kind, c.namespace, c.name)
 		if !ok {
@@ -99,16 +95,23 @@ func (s *Server) special(c *call, b runtime.Object) (runtime.Object, error) {
 		}
 		w.Old = old.Obj
 	}
-	err := s.mutate(w)
-	if err == nil {
-		err = s.check(w)
-	}
-	if err != nil {
+	if err := s.admit(w); err != nil {
 		return nil, err
 	}
+	n := len(w.Warnings)
 	out, err := f(c.ctx, &w.Write)
-	c.warn(w.Warnings...)
+	c.warn(w.Warnings[n:]...)
 	return out, err
+}
+
+// bodyWrite is the creation of what is not stored itself.
+func (s *Server) bodyWrite(c *call, b runtime.Object) *writing {
+	w := s.newWrite(c, request.Create, nil, nil)
+	w.Body = b
+	if obj, ok := b.(api.Object); ok && c.subresource == "" {
+		w.Object, w.Name = obj, obj.GetName()
+	}
+	return w
 }
 
 func (s *Server) serveVirtual(w http.ResponseWriter, r *http.Request, o output, c *call, obj api.Object) error {
@@ -136,9 +139,14 @@ func (s *Server) virtual(c *call, obj api.Object) (runtime.Object, error) {
 		if pods == nil {
 			return nil, notFoundPath()
 		}
+		w := s.bodyWrite(c, b)
+		if err := s.admit(w); err != nil {
+			return nil, err
+		}
+		b = w.Body.(*corev1.Binding)
 		pc := *c
-		pc.kind, pc.version, pc.name, pc.subresource = pods, 0, b.Name, "binding"
-		return s.bind(&pc, b)
+		pc.kind, pc.version, pc.name, pc.subresource, pc.inner = pods, 0, b.Name, "binding", true
+		return s.assign(&pc, b)
 	}
 	if c.kind.Default != nil {
 		c.kind.Default(obj)
@@ -155,8 +163,19 @@ func success() *metav1.Status {
 	return &metav1.Status{Status: metav1.StatusSuccess, Code: http.StatusCreated}
 }
 
-// bind puts a pod on a node.
+// bind puts a pod on a node. What is admitted is the binding, not the pod's change.
 func (s *Server) bind(c *call, b *corev1.Binding) (runtime.Object, error) {
+	w := s.bodyWrite(c, b)
+	if err := s.admit(w); err != nil {
+		return nil, err
+	}
+	b = w.Body.(*corev1.Binding)
+	inner := *c
+	inner.inner = true
+	return s.assign(&inner, b)
+}
+
+func (s *Server) assign(c *call, b *corev1.Binding) (runtime.Object, error) {
 	if b.Name != "" && b.Name != c.name {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", b.Name, c.name))
 	}
@@ -172,7 +191,7 @@ func (s *Server) bind(c *call, b *corev1.Binding) (runtime.Object, error) {
 			return nil, false, uidConflict(c, b, string(pod.UID))
 		}
 		pod.ResourceVersion = b.ResourceVersion
-		return pod, false, assign(c, pod, b, s.now())
+		return pod, false, assignPod(c, pod, b, s.now())
 	})
 	if err != nil {
 		return nil, err
@@ -180,7 +199,7 @@ func (s *Server) bind(c *call, b *corev1.Binding) (runtime.Object, error) {
 	return success(), nil
 }
 
-func assign(c *call, pod *corev1.Pod, b *corev1.Binding, now metav1.Time) error {
+func assignPod(c *call, pod *corev1.Pod, b *corev1.Binding, now metav1.Time) error {
 	conflict := func(format string, args ...any) error {
 		return apierrors.NewConflict(schema.GroupResource{Resource: "pods/binding"}, pod.Name, fmt.Errorf(format, args...))
 	}

@@ -148,4 +148,7 @@ func (s *Server) Run(ctx context.Context) error {
 // Reader is the server's own view of all objects.
 func (s *Server) Reader() request.Reader { return s.cache }
 
+// Fields is what merges objects and keeps track of who owns their fields.
+func (s *Server) Fields() *apply.Tracker { return s.fields }
+
 func (s *Server) now() metav1.Time { return metav1.NewTime(s.Now().Truncate(time.Second)) }

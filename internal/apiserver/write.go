@@ -18,9 +18,9 @@ import (
 // authenticated, authorized and decoded; after them it is answered. In-process
 // writes (conn.go) pass the same stages.
 //
-// Places kept for what comes later: webhooks and policies are Steps of
-// Config.Admission (mutate, check); custom resources are Kinds of the registry;
-// aggregated groups never get here, they are proxied in http.go.
+// Webhooks and policies are Steps of Config.Admission (mutate, check); custom
+// resources are Kinds of the registry; aggregated groups never get here, they
+// are proxied in http.go.
 func stages(op request.Operation) []stage {
 	if op == request.Create {
 		return []stage{
@@ -141,19 +141,55 @@ func onceEach(w *writing, format string) {
 const duplicateOwners = ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, " +
 	"and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %v"
 
+const duplicateOwnersAfter = ".metadata.ownerReferences contains duplicate entries after mutating admission happens; API server dedups " +
+	"owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: %v"
+
+// mutate runs the mutating steps, a second time when one of them asks for it, then those that finish.
 func (s *Server) mutate(w *writing) error {
+	if w.c.inner {
+		return nil
+	}
+	for w.Pass = 1; w.Pass == 1 || w.Pass == 2 && w.Again; w.Pass++ {
+		for _, st := range s.Admission {
+			if st.Mutate == nil {
+				continue
+			}
+			if err := st.Mutate(w.c.ctx, &w.Write); err != nil {
+				return admissionError(st.Name, err)
+			}
+		}
+	}
+	if w.Object != nil {
+		onceEach(w, duplicateOwnersAfter)
+	}
 	for _, st := range s.Admission {
-		if st.Mutate == nil {
+		if st.Finish == nil {
 			continue
 		}
-		if err := st.Mutate(w.c.ctx, &w.Write); err != nil {
+		if err := st.Finish(w.c.ctx, &w.Write); err != nil {
 			return admissionError(st.Name, err)
 		}
 	}
 	return nil
 }
 
+// admit is the admission of what is no write of an object: a deletion, a connection, a body.
+func (s *Server) admit(w *writing) error {
+	err := s.mutate(w)
+	if err == nil {
+		err = s.check(w)
+	}
+	w.c.warn(w.Warnings...)
+	if err != nil || w.DryRun {
+		rollback(w)
+	}
+	return err
+}
+
 func (s *Server) check(w *writing) error {
+	if w.c.inner {
+		return nil
+	}
 	for _, st := range s.Admission {
 		if st.Check == nil {
 			continue

@@ -126,6 +126,7 @@ func (d *daemon) startServer(ctx context.Context) (string, error) {
 	quotas := client.For[*corev1.ResourceQuota](d.conn)
 	s.Admission = append([]request.Step{allow.Step()}, admission.Steps(r, admission.Options{
 		Authorizer:    allow,
+		Merger:        s.Fields(),
 		ServiceRanges: []netip.Prefix{d.serviceRange()},
 		UpdateQuota: func(ctx context.Context, q *corev1.ResourceQuota) error {
 			_, err := quotas.UpdateStatus(ctx, q)

@@ -75,13 +75,7 @@ func (h hook) check(p *field.Path, names map[string]bool) field.ErrorList {
 	if t := *h.timeout; t != nil && (*t > 30 || *t < 1) {
 		errs = append(errs, field.Invalid(p.Child("timeoutSeconds"), *t, "the timeout value must be between 1 and 30 seconds"))
 	}
-	if n := len(h.conditions); n > 64 {
-		errs = append(errs, field.TooMany(p.Child("matchConditions"), n, 64))
-	}
-	for i, c := range h.conditions {
-		errs = append(errs, check.Join(check.QualifiedName(p.Child("matchConditions").Index(i).Child("name"), c.Name),
-			check.Present(p.Child("matchConditions").Index(i).Child("expression"), c.Expression))...)
-	}
+	errs = append(errs, conditionNames(p.Child("matchConditions"), h.conditions)...)
 	return errs
 }
 
@@ -102,30 +96,6 @@ func reviewVersions(p *field.Path, versions []string) field.ErrorList {
 	}
 	if len(errs) == 0 && !known {
 		errs = append(errs, field.Invalid(p, versions, "must include at least one of v1, v1beta1"))
-	}
-	return errs
-}
-
-func ruleList(p *field.Path, rules []admissionregistrationv1.RuleWithOperations) field.ErrorList {
-	var errs field.ErrorList
-	for i, r := range rules {
-		ip := p.Index(i)
-		for _, l := range []struct {
-			name string
-			n    int
-		}{{"operations", len(r.Operations)}, {"apiGroups", len(r.APIGroups)}, {"apiVersions", len(r.APIVersions)}, {"resources", len(r.Resources)}} {
-			if l.n == 0 {
-				errs = append(errs, field.Required(ip.Child(l.name), ""))
-			}
-		}
-		for j, o := range r.Operations {
-			if o == admissionregistrationv1.OperationAll && len(r.Operations) > 1 {
-				errs = append(errs, field.Invalid(ip.Child("operations"), r.Operations, "if '*' is present, must not specify other operations"))
-			}
-			errs = append(errs, check.Supported(ip.Child("operations").Index(j), o, admissionregistrationv1.OperationAll, admissionregistrationv1.Connect,
-				admissionregistrationv1.Create, admissionregistrationv1.Delete, admissionregistrationv1.Update)...)
-		}
-		errs = append(errs, check.OptionalOf(ip.Child("scope"), r.Scope, admissionregistrationv1.AllScopes, admissionregistrationv1.ClusterScope, admissionregistrationv1.NamespacedScope)...)
 	}
 	return errs
 }

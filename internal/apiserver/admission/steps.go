@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/dhow-project/dhow/internal/apiserver/admission/policy"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 )
 
@@ -24,6 +25,8 @@ type Options struct {
 	// UpdateQuota writes a quota's status on condition of its resourceVersion, and answers a conflict as apierrors
 	// does. Without it quotas are checked but not charged.
 	UpdateQuota func(context.Context, *corev1.ResourceQuota) error
+	// Merger merges what MutatingAdmissionPolicies configure.
+	Merger policy.Merger
 }
 
 // Steps makes the list. Call it before the server starts: some steps listen for changes.
@@ -48,9 +51,11 @@ func Steps(r request.Reader, o Options) []request.Step {
 		{Name: "CertificateSigning", Check: w.certificateSigning},
 		{Name: "CertificateSubjectRestriction", Check: certificateSubject},
 		{Name: "DefaultIngressClass", Mutate: w.defaultIngressClass},
-		// Here come MutatingAdmissionPolicy and MutatingAdmissionWebhook.
-		{Name: "ServiceAllocation", Mutate: alloc.admit},
-		// Here come ValidatingAdmissionPolicy and ValidatingAdmissionWebhook.
+		policy.Mutating(r, o.Authorizer, o.Merger),
+		// Here comes MutatingAdmissionWebhook.
+		{Name: "ServiceAllocation", Finish: alloc.admit},
+		policy.Validating(r, o.Authorizer),
+		// Here comes ValidatingAdmissionWebhook.
 		{Name: "ResourceQuota", Check: quota.check},
 	}
 }

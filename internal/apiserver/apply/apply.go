@@ -40,13 +40,9 @@ func New() *Tracker {
 
 func (t *Tracker) manager(k *api.Kind, version int, subresource string) (*managedfields.FieldManager, *versions, error) {
 	key := managerKey{k, version, subresource}
+	v := t.versions(k)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	v := t.kinds[k]
-	if v == nil {
-		v = newVersions(k)
-		t.kinds[k] = v
-	}
 	m := t.managers[key]
 	if m == nil {
 		var err error
@@ -57,6 +53,17 @@ func (t *Tracker) manager(k *api.Kind, version int, subresource string) (*manage
 		t.managers[key] = m
 	}
 	return m, v, nil
+}
+
+func (t *Tracker) versions(k *api.Kind) *versions {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	v := t.kinds[k]
+	if v == nil {
+		v = newVersions(k)
+		t.kinds[k] = v
+	}
+	return v
 }
 
 // resetFields are what a write through the endpoint cannot set, so nobody comes to own it there.

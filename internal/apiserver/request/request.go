@@ -89,20 +89,80 @@ type Write struct {
 	Name        string         // empty with generateName
 	Object      api.Object     // nil for Delete; mutating stages change it in place
 	Old         api.Object     // nil for Create; never changed
-	Body        runtime.Object // for subresources whose body is not the parent (Binding, Eviction, TokenRequest, Scale)
+	Body        runtime.Object // for subresources whose body is not the parent (Binding, Eviction, TokenRequest) and for Connect its options
 	DryRun      bool
-	Options     metav1.Object // nil
+	Collection  bool // one of a deletecollection: its name was not asked for
+	Options     Options
+	// Again is set by a mutating step that let others change the object: all run once more, with Pass 2 (KEP-492).
+	Again bool
+	Pass  int // of the mutating steps: 1 or 2
+	// Kept is what steps keep from the first pass to the second, by their names.
+	Kept map[string]any
 	// Warnings collects texts for Warning headers.
 	Warnings []string
+	// Annotations are what steps tell the audit log, by "name/key".
+	Annotations map[string]string
 	// Rollback functions run, newest first, when a later stage or the commit fails (allocations).
 	Rollback []func()
 }
 
-// Step is one admission step: a mutating one changes w.Object, a validating one only looks.
+// Keep stores what a step wants to find in the second pass.
+func (w *Write) Keep(step string, v any) {
+	if w.Kept == nil {
+		w.Kept = map[string]any{}
+	}
+	w.Kept[step] = v
+}
+
+// Annotate tells the audit log.
+func (w *Write) Annotate(key, value string) {
+	if w.Annotations == nil {
+		w.Annotations = map[string]string{}
+	}
+	w.Annotations[key] = value
+}
+
+// Options are what the client chose about a write, as it said it.
+type Options struct {
+	FieldManager, FieldValidation string
+	Delete                        *metav1.DeleteOptions // of a deletion
+}
+
+// OptionsObject is the options of the operation as admission is told them: those of meta.k8s.io for it, with
+// their kind; nil for Connect. A patch has those of the create or update it comes to.
+func (w *Write) OptionsObject() runtime.Object {
+	var dry []string
+	if w.DryRun {
+		dry = []string{metav1.DryRunAll}
+	}
+	kind := func(k string) metav1.TypeMeta {
+		return metav1.TypeMeta{APIVersion: metav1.SchemeGroupVersion.String(), Kind: k}
+	}
+	o := w.Options
+	switch w.Operation {
+	case Create:
+		return &metav1.CreateOptions{TypeMeta: kind("CreateOptions"), DryRun: dry, FieldManager: o.FieldManager, FieldValidation: o.FieldValidation}
+	case Update:
+		return &metav1.UpdateOptions{TypeMeta: kind("UpdateOptions"), DryRun: dry, FieldManager: o.FieldManager, FieldValidation: o.FieldValidation}
+	case Delete:
+		d := &metav1.DeleteOptions{}
+		if o.Delete != nil {
+			d = o.Delete.DeepCopy()
+		}
+		d.TypeMeta = kind("DeleteOptions")
+		d.DryRun = dry
+		return d
+	}
+	return nil
+}
+
+// Step is one admission step: a mutating one changes w.Object, in place or by another, a validating one only looks.
 // An error is best an apierrors.StatusError (NewForbidden and so on).
 type Step struct {
 	Name   string // as upstream names it: "NamespaceLifecycle"
 	Mutate func(ctx context.Context, w *Write) error
+	// Finish runs once, when all mutating steps are through: it hands out what only this object shall have.
+	Finish func(ctx context.Context, w *Write) error
 	Check  func(ctx context.Context, w *Write) error
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/dhow-project/dhow/internal/controller/serviceaccount"
 	"github.com/dhow-project/dhow/internal/controller/statefulset"
 	"github.com/dhow-project/dhow/internal/controller/ttl"
+	"github.com/dhow-project/dhow/internal/controller/typecheck"
 	"github.com/dhow-project/dhow/internal/controller/volume"
 	"github.com/dhow-project/dhow/internal/x/run"
 )
@@ -62,6 +63,7 @@ func Controllers(d controller.Deps) []controller.Part {
 		ephemeral.New(d),
 		volume.New(d),
 		localpath.New(d),
+		typecheck.New(d),
 	}
 }
 
