@@ -76,5 +76,6 @@ func parts() []part {
 		{"kubeconfig", true, (*daemon).writeKubeconfig},
 		{"node ready", true, (*daemon).waitReady},
 		{"status file", false, (*daemon).announce},
+		{"memory", false, (*daemon).scavenge},
 	}
 }
