@@ -172,7 +172,7 @@ func (s *Server) bind(c *call, b *corev1.Binding) (runtime.Object, error) {
 			return nil, false, uidConflict(c, b, string(pod.UID))
 		}
 		pod.ResourceVersion = b.ResourceVersion
-		return pod, false, assign(c, pod, b, s.now())
+		return pod, true, assign(c, pod, b, s.now()) // upstream gives nobody the fields that a binding sets
 	})
 	if err != nil {
 		return nil, err
