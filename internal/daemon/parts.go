@@ -54,6 +54,7 @@ type daemon struct {
 // parts is the order in which a cluster comes up.
 func parts() []part {
 	return []part{
+		{"memory", false, (*daemon).scavenge},
 		{"lock", false, (*daemon).takeLock},
 		{"disk", false, (*daemon).checkRoom},
 		{"address", false, (*daemon).takeAddress},
@@ -76,6 +77,5 @@ func parts() []part {
 		{"kubeconfig", true, (*daemon).writeKubeconfig},
 		{"node ready", true, (*daemon).waitReady},
 		{"status file", false, (*daemon).announce},
-		{"memory", false, (*daemon).scavenge},
 	}
 }

@@ -25,6 +25,16 @@ func TestPromises(t *testing.T) {
 	}
 }
 
+// TestPercent: a small heap has room, a large one stays near what lives.
+func TestPercent(t *testing.T) {
+	const mb = 1 << 20
+	for live, want := range map[uint64]int{0: 400, 4 * mb: 400, 8 * mb: 200, 32 * mb: 50, 500 * mb: 50} {
+		if got := percent(live); got != want {
+			t.Errorf("%d MB live: %d %%, want %d", live/mb, got, want)
+		}
+	}
+}
+
 // TestNotify: every collection is told, until the end.
 func TestNotify(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
