@@ -19,14 +19,18 @@ func prune(old, obj api.Object) (api.Object, api.Object) {
 	if x.Kind() != reflect.Struct || x.Type() != y.Type() {
 		return a, b
 	}
+	created := old.GetUID() == "" // there is nothing yet that could be equal in its details
 	for i := range x.NumField() {
 		f, p, q := x.Type().Field(i), x.Field(i), y.Field(i)
 		switch {
 		case f.Type == metaType:
+			if created {
+				continue
+			}
 			pruneMeta(p.Addr().Interface().(*metav1.ObjectMeta), q.Addr().Interface().(*metav1.ObjectMeta))
 		case f.Anonymous || !f.IsExported(): // TypeMeta
 		case same(p, q):
-		case granular(x.Type(), f):
+		case !created && granular(x.Type(), f):
 			for j := range p.NumField() {
 				if f.Type.Field(j).IsExported() {
 					same(p.Field(j), q.Field(j))
