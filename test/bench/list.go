@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -61,7 +62,11 @@ func measureGrowth(b *bench) error {
 	}, c.api); err != nil {
 		return err
 	}
-	if err := c.api.delete(mapPath); err != nil {
+	err = c.api.delete(mapPath)
+	for err != nil && strings.Contains(err.Error(), "504 Gateway Timeout") { // a request has a minute, as upstream
+		err = c.api.delete(mapPath)
+	}
+	if err != nil {
 		return err
 	}
 	wait := 220 * time.Second
