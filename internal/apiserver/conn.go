@@ -17,13 +17,17 @@ import (
 
 // Conn is the API for parts in this process: the same authorization, admission
 // and validation as over HTTP, without sockets and encoding. Objects are shared.
-func (s *Server) Conn(u *request.User) client.Conn {
-	return &conn{s: s, user: u, trusted: slices.Contains(u.Groups, "system:masters")}
+func (s *Server) Conn(u *request.User) client.Conn { return s.ConnAs(u, managerOf(u.Name)) }
+
+// ConnAs is Conn for a part whose field manager has a name of its own.
+func (s *Server) ConnAs(u *request.User, manager string) client.Conn {
+	return &conn{s: s, user: u, manager: manager, trusted: slices.Contains(u.Groups, "system:masters")}
 }
 
 type conn struct {
 	s       *Server
 	user    *request.User
+	manager string // of fields, when the caller names none
 	trusted bool
 }
 
@@ -33,7 +37,7 @@ func (n *conn) Registry() *api.Registry { return n.s.Registry }
 func (n *conn) call(ctx context.Context, k *api.Kind, verb, namespace, name, sub string) (*call, error) {
 	c := &call{
 		ctx: ctx, user: n.user, verb: verb, kind: k, subresource: sub, namespace: namespace, name: name,
-		trusted: n.trusted, fieldValidation: metav1.FieldValidationIgnore, manager: managerOf(n.user.Name),
+		trusted: n.trusted, fieldValidation: metav1.FieldValidationIgnore, manager: n.manager,
 	}
 	if sub != "" {
 		if c.sub = subresource(k, sub); c.sub == nil {

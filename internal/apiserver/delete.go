@@ -227,6 +227,7 @@ func (s *Server) deleteCollection(c *call, d *metav1.DeleteOptions, o metav1.Lis
 			for i := next.Add(1) - 1; i < int64(len(l.entries)); i = next.Add(1) - 1 {
 				one := *c
 				obj := l.entries[i].Obj
+				l.entries[i] = nil // of many, those that are gone need not live until the last one is
 				one.namespace, one.name, one.warnings, one.collection = obj.GetNamespace(), obj.GetName(), nil, true
 				_, _, err := s.delete(&one, d.DeepCopy())
 				mu.Lock()

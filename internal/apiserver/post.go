@@ -191,7 +191,7 @@ func (s *Server) assign(c *call, b *corev1.Binding) (runtime.Object, error) {
 			return nil, false, uidConflict(c, b, string(pod.UID))
 		}
 		pod.ResourceVersion = b.ResourceVersion
-		return pod, false, assignPod(c, pod, b, s.now())
+		return pod, true, assignPod(c, pod, b, s.now()) // upstream gives nobody the fields that a binding sets
 	})
 	if err != nil {
 		return nil, err

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -158,16 +161,27 @@ func uidConflict(c *call, obj api.Object, have string) error {
 		"Precondition failed: UID in precondition: %v, UID in object meta: %v", obj.GetUID(), have))
 }
 
-// unchanged reports that an update would store the same bytes again.
+// unchanged reports that an update would store the same bytes again, but for the times in managedFields: an apply of
+// what was applied before is no change (upstream's IgnoreManagedFieldsTimestampsTransformer).
 func unchanged(w *writing) bool {
-	old := codec.Shallow(w.Old)
+	old, obj := codec.Shallow(w.Old), codec.Shallow(w.Object)
 	old.SetResourceVersion("")
+	obj.SetResourceVersion("")
+	if sameOwners(old.GetManagedFields(), obj.GetManagedFields()) {
+		obj.SetManagedFields(old.GetManagedFields())
+	}
 	b, err := codec.Stored(w.Kind, old)
 	if err != nil {
 		return false
 	}
-	obj := w.Object
-	obj.SetResourceVersion("")
 	n, err := codec.Stored(w.Kind, obj)
 	return err == nil && bytes.Equal(b, n)
+}
+
+// sameOwners compares all but the times, in order.
+func sameOwners(a, b []metav1.ManagedFieldsEntry) bool {
+	return slices.EqualFunc(a, b, func(x, y metav1.ManagedFieldsEntry) bool {
+		x.Time, y.Time = nil, nil
+		return reflect.DeepEqual(x, y)
+	})
 }

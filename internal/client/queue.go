@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/dhow-project/dhow/internal/x/shrink"
 )
 
 // Backoff of Retry: the first delay, and the longest.
@@ -24,10 +26,10 @@ type Queue[K comparable] struct {
 	mu      sync.Mutex
 	wake    chan struct{} // one token: somebody should look
 	waiting []K
-	queued  map[K]bool // waiting, or to be added again at Done
+	queued  shrink.Map[K, struct{}] // waiting, or to be added again at Done
 	working map[K]bool
 	delayed delays[K]
-	due     map[K]*delay[K]
+	due     shrink.Map[K, *delay[K]]
 	fails   map[K]int
 	timer   *time.Timer
 	closed  chan struct{}
@@ -37,7 +39,7 @@ type Queue[K comparable] struct {
 func NewQueue[K comparable]() *Queue[K] {
 	return &Queue[K]{
 		wake: make(chan struct{}, 1), closed: make(chan struct{}),
-		queued: map[K]bool{}, working: map[K]bool{}, due: map[K]*delay[K]{}, fails: map[K]int{},
+		working: map[K]bool{}, fails: map[K]int{},
 	}
 }
 
@@ -49,10 +51,10 @@ func (q *Queue[K]) Add(k K) {
 }
 
 func (q *Queue[K]) add(k K) {
-	if q.queued[k] || q.isClosed() {
+	if _, in := q.queued.Get(k); in || q.isClosed() {
 		return
 	}
-	q.queued[k] = true
+	q.queued.Set(k, struct{}{})
 	if q.working[k] {
 		return
 	}
@@ -79,10 +81,10 @@ func (q *Queue[K]) AddAfter(k K, d time.Duration) {
 		return
 	}
 	at := time.Now().Add(d)
-	switch have := q.due[k]; {
-	case have == nil:
+	switch have, ok := q.due.Get(k); {
+	case !ok:
 		have = &delay[K]{key: k, at: at}
-		q.due[k] = have
+		q.due.Set(k, have)
 		heap.Push(&q.delayed, have)
 	case at.Before(have.at):
 		have.at = at
@@ -132,7 +134,7 @@ func (q *Queue[K]) fire() {
 	now := time.Now()
 	for len(q.delayed) > 0 && !q.delayed[0].at.After(now) {
 		d := heap.Pop(&q.delayed).(*delay[K])
-		delete(q.due, d.key)
+		q.due.Delete(d.key)
 		q.add(d.key)
 	}
 	q.arm()
@@ -162,7 +164,7 @@ func (q *Queue[K]) take() (k K, ok bool) {
 	}
 	k = q.waiting[0]
 	q.waiting = q.waiting[1:]
-	delete(q.queued, k)
+	q.queued.Delete(k)
 	q.working[k] = true
 	if len(q.waiting) > 0 {
 		q.signal()
@@ -175,7 +177,7 @@ func (q *Queue[K]) Done(k K) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.working, k)
-	if q.queued[k] {
+	if _, again := q.queued.Get(k); again {
 		q.waiting = append(q.waiting, k)
 		q.signal()
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/x/shrink"
 )
 
 // View is the untyped side of a Cache: what exists of one kind, kept current by a watch.
@@ -24,19 +25,22 @@ type View struct {
 
 	mu      sync.RWMutex
 	count   int
-	objects map[string]map[string]api.Object // namespace, name
-	indexes map[string]map[string]bucket     // index, value
-	frozen  map[api.Object]api.Object        // copies, when guarded
+	objects map[string]*names             // by namespace
+	indexes map[string]map[string]*bucket // index, value
+	frozen  map[api.Object]api.Object     // copies, when guarded
 }
 
-type bucket map[types.NamespacedName]api.Object
+type (
+	names  = shrink.Map[string, api.Object]
+	bucket = shrink.Map[types.NamespacedName, api.Object]
+)
 
 func newView(conn Conn, key viewKey, log *slog.Logger, guard bool) *View {
 	v := &View{
 		conn: conn, key: key, log: log.With("cache", key.kind.Resource), synced: make(chan struct{}),
 		indexers: map[string]func(api.Object) []string{},
-		objects:  map[string]map[string]api.Object{},
-		indexes:  map[string]map[string]bucket{},
+		objects:  map[string]*names{},
+		indexes:  map[string]map[string]*bucket{},
 	}
 	if guard {
 		v.frozen = map[api.Object]api.Object{}
@@ -50,7 +54,7 @@ func (v *View) Kind() *api.Kind { return v.key.kind }
 // Index is Cache.Index.
 func (v *View) Index(name string, f func(api.Object) []string) {
 	if v.indexers[name] == nil {
-		v.indexers[name], v.indexes[name] = f, map[string]bucket{}
+		v.indexers[name], v.indexes[name] = f, map[string]*bucket{}
 	}
 }
 
@@ -61,8 +65,10 @@ func (v *View) Subscribe(f func(old, obj api.Object)) { v.subscribers = append(v
 func (v *View) Get(namespace, name string) (api.Object, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	o, ok := v.objects[namespace][name]
-	return o, ok
+	if in := v.objects[namespace]; in != nil {
+		return in.Get(name)
+	}
+	return nil, false
 }
 
 // List is Cache.List.
@@ -70,8 +76,8 @@ func (v *View) List() []api.Object {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	out := make([]api.Object, 0, v.count)
-	for _, names := range v.objects {
-		for _, o := range names {
+	for _, in := range v.objects {
+		for _, o := range in.All() {
 			out = append(out, o)
 		}
 	}
@@ -82,23 +88,27 @@ func (v *View) List() []api.Object {
 func (v *View) In(namespace string) []api.Object {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	out := make([]api.Object, 0, len(v.objects[namespace]))
-	for _, o := range v.objects[namespace] {
-		out = append(out, o)
-	}
-	return out
+	return values(v.objects[namespace])
 }
 
 // By is Cache.By.
 func (v *View) By(index, value string) []api.Object {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	values, ok := v.indexes[index]
+	under, ok := v.indexes[index]
 	if !ok {
 		panic("client: cache of " + v.key.kind.Resource + " has no index " + index)
 	}
-	out := make([]api.Object, 0, len(values[value]))
-	for _, o := range values[value] {
+	return values(under[value])
+}
+
+// values of a map that may be nil.
+func values[K comparable](m *shrink.Map[K, api.Object]) []api.Object {
+	if m == nil {
+		return []api.Object{}
+	}
+	out := make([]api.Object, 0, m.Len())
+	for _, o := range m.All() {
 		out = append(out, o)
 	}
 	return out
@@ -142,34 +152,34 @@ func (v *View) tell(old, obj api.Object) {
 func (v *View) store(namespace, name string, obj api.Object) (old api.Object) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	names := v.objects[namespace]
-	old = names[name]
+	in := v.objects[namespace]
+	if in == nil {
+		in = &names{}
+		v.objects[namespace] = in
+	}
+	old, _ = in.Get(name)
 	key := types.NamespacedName{Namespace: namespace, Name: name}
 	if old != nil {
 		v.unindex(key, old)
 		v.count--
 	}
-	switch {
-	case obj == nil:
-		delete(names, name)
-		if len(names) == 0 {
+	if obj == nil {
+		in.Delete(name)
+		if in.Len() == 0 {
 			delete(v.objects, namespace)
 		}
 		return old
-	case names == nil:
-		names = map[string]api.Object{}
-		v.objects[namespace] = names
 	}
-	names[name] = obj
+	in.Set(name, obj)
 	v.count++
 	for index, f := range v.indexers {
 		for _, value := range f(obj) {
 			b := v.indexes[index][value]
 			if b == nil {
-				b = bucket{}
+				b = &bucket{}
 				v.indexes[index][value] = b
 			}
-			b[key] = obj
+			b.Set(key, obj)
 		}
 	}
 	if v.frozen != nil {
@@ -182,8 +192,11 @@ func (v *View) unindex(key types.NamespacedName, old api.Object) {
 	for index, f := range v.indexers {
 		for _, value := range f(old) {
 			b := v.indexes[index][value]
-			delete(b, key)
-			if len(b) == 0 {
+			if b == nil {
+				continue // the function gave this value twice
+			}
+			b.Delete(key)
+			if b.Len() == 0 {
 				delete(v.indexes[index], value)
 			}
 		}
@@ -195,8 +208,8 @@ func (v *View) keys() map[types.NamespacedName]bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	out := make(map[types.NamespacedName]bool, v.count)
-	for ns, names := range v.objects {
-		for name := range names {
+	for ns, in := range v.objects {
+		for name := range in.All() {
 			out[types.NamespacedName{Namespace: ns, Name: name}] = true
 		}
 	}

@@ -38,6 +38,15 @@ import (
 // kubernetesVersion is the API that is served.
 const kubernetesVersion = "v1.36.3"
 
+// The field managers that upstream's components are (the product of their user agents). What users see in managedFields,
+// and scripts look for, is the same here.
+const (
+	managerServer      = "kube-apiserver"
+	managerControllers = "kube-controller-manager"
+	managerScheduler   = "kube-scheduler"
+	managerNode        = "kubelet"
+)
+
 // masters is who the parts of this process are.
 var masters = request.User{Name: "system:dhow", Groups: []string{"system:masters", "system:authenticated"}}
 
@@ -117,7 +126,7 @@ func (d *daemon) startServer(ctx context.Context) (string, error) {
 	}
 	d.server = s
 	r := s.Reader()
-	d.conn = s.Conn(&masters)
+	d.conn = s.ConnAs(&masters, managerServer)
 	chain, tokens := authn.New(r, authn.Options{ClientCAs: d.keys.CA.Pool(), ServiceAccount: d.keys.ServiceAccount})
 	d.tokens = tokens
 	allow := authz.New(r)

@@ -68,14 +68,15 @@ func (d *daemon) makeCaches(context.Context) (string, error) {
 	return "", nil
 }
 
-func (d *daemon) recorder(component string) *client.Recorder {
-	r := client.NewRecorder(d.conn, component, d.config.NodeName, d.log)
+func (d *daemon) recorder(conn client.Conn, component string) *client.Recorder {
+	r := client.NewRecorder(conn, component, d.config.NodeName, d.log)
 	d.live("events of "+component, r.Run)
 	return r
 }
 
 func (d *daemon) startScheduler(context.Context) (string, error) {
-	s := scheduler.New(scheduler.Config{Conn: d.conn, Caches: d.caches, Recorder: d.recorder(scheduler.Name), Log: d.log})
+	conn := d.server.ConnAs(&masters, managerScheduler)
+	s := scheduler.New(scheduler.Config{Conn: conn, Caches: d.caches, Recorder: d.recorder(conn, scheduler.Name), Log: d.log})
 	d.runs = append(d.runs, life{"scheduler", s.Run})
 	return "", nil
 }
@@ -131,8 +132,9 @@ func primaryIP() net.IP {
 func (d *daemon) nodeRange() netip.Prefix { return netip.PrefixFrom(d.podRange().Masked().Addr(), 24) }
 
 func (d *daemon) startControllers(context.Context) (string, error) {
+	conn := d.server.ConnAs(&masters, managerControllers)
 	d.parts = controllers.Controllers(controller.Deps{
-		Conn: d.conn, Caches: d.caches, Recorder: d.recorder("dhow-controllers"), Log: d.log,
+		Conn: conn, Caches: d.caches, Recorder: d.recorder(conn, "dhow-controllers"), Log: d.log,
 		RootCA: d.keys.CA.PEM, SignCSR: d.signCSR, ClusterCIDRs: []netip.Prefix{d.podRange()},
 	})
 	return "", nil
@@ -176,7 +178,7 @@ func (d *daemon) startServices(context.Context) (string, error) {
 func (d *daemon) startNode(context.Context) (string, error) {
 	n := node.New(node.Config{
 		Name: d.config.NodeName, Addresses: d.nodeAddresses(), Dir: d.layout.Node(), LogDir: d.layout.Logs(), Storage: d.layout.Storage(),
-		Engine: d.engine, Conn: d.conn, DNS: node.DNS{ClusterIP: d.dnsIP().String(), Domain: clusterDomain},
+		Engine: d.engine, Conn: d.server.ConnAs(&masters, managerNode), DNS: node.DNS{ClusterIP: d.dnsIP().String(), Domain: clusterDomain},
 		MaxPods: int64(d.config.MaxPods), Version: Version, Log: d.log,
 	})
 	d.runs = append(d.runs, life{"node", n.Run})

@@ -54,6 +54,7 @@ type daemon struct {
 // parts is the order in which a cluster comes up.
 func parts() []part {
 	return []part{
+		{"memory", false, (*daemon).scavenge},
 		{"lock", false, (*daemon).takeLock},
 		{"disk", false, (*daemon).checkRoom},
 		{"address", false, (*daemon).takeAddress},

@@ -5,10 +5,12 @@ import (
 	"reflect"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/apiserver/codec"
@@ -56,13 +58,32 @@ func (v *versions) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOpt
 	return p.FromStructured(obj, opts...)
 }
 
+// lazy is an object whose content is looked at only when it really has to be converted. Most often the
+// field managers ask for no more than its version.
+type lazy struct {
+	metav1.TypeMeta
+	value *typed.TypedValue
+}
+
+// DeepCopyObject implements runtime.Object; nobody changes a lazy.
+func (l *lazy) DeepCopyObject() runtime.Object { return l }
+
 // TypedToObject implements managedfields.TypeConverter.
-func (v *versions) TypedToObject(value *typed.TypedValue) (runtime.Object, error) {
-	m, ok := value.AsValue().Unstructured().(map[string]any)
-	if !ok {
+func (v *versions) TypedToObject(t *typed.TypedValue) (runtime.Object, error) {
+	content := t.AsValue()
+	if !content.IsMap() {
 		return nil, fmt.Errorf("a %s is not a map", v.kind.Kind)
 	}
-	return &unstructured.Unstructured{Object: m}, nil
+	l := &lazy{value: t}
+	l.APIVersion, l.Kind = text(content.AsMap(), "apiVersion"), text(content.AsMap(), "kind")
+	return l, nil
+}
+
+func text(m value.Map, name string) string {
+	if f, ok := m.Get(name); ok && f.IsString() {
+		return f.AsString()
+	}
+	return ""
 }
 
 // ConvertToVersion implements runtime.ObjectConvertor. An object without kind is of the hub version.
@@ -92,6 +113,10 @@ func (v *versions) ConvertToVersion(in runtime.Object, target runtime.GroupVersi
 }
 
 func (v *versions) typed(in runtime.Object, version int) (api.Object, error) {
+	if l, ok := in.(*lazy); ok {
+		content, _ := l.value.AsValue().Unstructured().(map[string]any)
+		in = &unstructured.Unstructured{Object: content}
+	}
 	if u, ok := in.(*unstructured.Unstructured); ok {
 		obj := v.kind.Versions[version].New()
 		if _, same := obj.(*unstructured.Unstructured); same {

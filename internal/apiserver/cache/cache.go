@@ -37,6 +37,8 @@ type Cache struct {
 	kinds    map[*api.Kind]*kindCache
 	prefixes map[string]*kindCache
 
+	started time.Time
+
 	mu       sync.RWMutex
 	revision int64 // of the last change applied to the trees
 	samples  [samples]sample
@@ -54,7 +56,7 @@ type Cache struct {
 // New makes an empty cache; no I/O.
 func New(s store.Store, r *api.Registry, t Transform, log *slog.Logger) *Cache {
 	c := &Cache{
-		store: s, registry: r, transform: t, log: log,
+		store: s, registry: r, transform: t, log: log, started: time.Now(),
 		kinds: map[*api.Kind]*kindCache{}, prefixes: map[string]*kindCache{}, pending: map[*byte]*Pending{},
 	}
 	for _, k := range r.Kinds() {
@@ -98,7 +100,9 @@ func (c *Cache) Load(ctx context.Context) error {
 		case errs[i] != nil:
 			return fmt.Errorf("load %s: %w", e.Key, errs[i])
 		}
-		kc.tree.Set(NewEntry(kc.kind, key, objs[i], e.Revision))
+		entry := NewEntry(kc.kind, key, objs[i], e.Revision)
+		entry.size = len(e.Value)
+		kc.tree.Set(entry)
 	}
 	for _, kc := range c.kinds {
 		kc.floor = rev
@@ -193,15 +197,16 @@ func (c *Cache) apply(evs []store.Event, last int64) error {
 		}
 	}
 	changes := make([]change, 0, len(evs))
+	now := c.age()
 	c.mu.Lock()
 	for i, ev := range evs {
 		kc, key := c.byKey(ev.Entry.Key)
 		if kc == nil {
 			continue
 		}
-		if e := kc.apply(key, objs[i], ev.Entry.Revision); e != nil {
-			if len(kc.ring) == ringOld+1 {
-				c.trimLater()
+		if e := kc.apply(key, objs[i], len(ev.Entry.Value), ev.Entry.Revision, now); e != nil {
+			if c.trimming == nil && kc.excess() {
+				c.trimLater(ringAge)
 			}
 			changes = append(changes, change{kc, e})
 			if pend[i] != nil {

@@ -14,6 +14,7 @@ type Entry struct {
 	Key      string // "namespace/name", or "name"
 	Obj      api.Object
 	Revision int64
+	size     int // as stored, in bytes; 0 when that is not known
 	kind     *api.Kind
 	hub      [2]atomic.Pointer[[]byte] // by codec.Format
 	others   atomic.Pointer[sync.Map]  // of other versions: {version, format} → []byte

@@ -27,15 +27,17 @@ const (
 type Event struct {
 	Type       EventType
 	Entry, Old *Entry
+	at         time.Duration // Cache.age when it was published
 }
 
-// ringMax bounds a kind's history; ringKeep is what is left of it when it is cut. Of
-// what is older than ringAge only the last ringOld stay.
+// A kind's history is halved when it has ringMax events, or ringBytes as they are stored. Of what is older than
+// ringAge only the last ringOld stay, or those in ringOldBytes. (Upstream's keeps the events of 75 s.)
 const (
-	ringMax  = 8192
-	ringKeep = 4096
-	ringOld  = 128
-	ringAge  = 2 * time.Minute
+	ringMax      = 8192
+	ringBytes    = 16 << 20
+	ringOld      = 128
+	ringOldBytes = 512 << 10
+	ringAge      = 2 * time.Minute
 )
 
 // kindCache is guarded by Cache.mu.
@@ -45,6 +47,7 @@ type kindCache struct {
 	tree    *Tree
 	snap    *Tree    // copy of tree since its last change, nil when there is none
 	ring    []*Event // history, oldest first
+	bytes   int      // of the ring's entries, as they are stored
 	floor   int64    // revisions ≤ floor are not in ring
 	cursors map[*Cursor]struct{}
 	hooks   []func(old, obj api.Object)
@@ -54,8 +57,8 @@ func newTree() *Tree {
 	return btree.NewBTreeGOptions(func(a, b *Entry) bool { return a.Key < b.Key }, btree.Options{NoLocks: true})
 }
 
-// apply changes the tree and history. obj is nil for a deletion.
-func (k *kindCache) apply(key string, obj api.Object, revision int64) *Event {
+// apply changes the tree and history. obj is nil for a deletion, and size that of what is stored.
+func (k *kindCache) apply(key string, obj api.Object, size int, revision int64, now time.Duration) *Event {
 	var ev *Event
 	if obj == nil {
 		old, ok := k.tree.Delete(&Entry{Key: key})
@@ -63,35 +66,64 @@ func (k *kindCache) apply(key string, obj api.Object, revision int64) *Event {
 			return nil
 		}
 		old.release()
-		ev = &Event{Deleted, old.At(revision), old}
+		ev = &Event{Type: Deleted, Entry: old.At(revision), Old: old}
+		ev.Entry.size = old.size
 	} else {
 		ev = &Event{Entry: NewEntry(k.kind, key, obj, revision)}
+		ev.Entry.size = size
 		if old, replaced := k.tree.Set(ev.Entry); replaced {
 			old.release()
 			ev.Type, ev.Old = Modified, old
 		}
 	}
+	ev.at = now
 	k.snap = nil
-	if len(k.ring) == ringMax {
-		k.cut(ringMax - ringKeep)
+	if len(k.ring) >= ringMax || k.bytes > ringBytes && len(k.ring) > ringOld {
+		k.cut(len(k.ring) / 2)
 	}
 	k.ring = append(k.ring, ev)
+	k.bytes += ev.Entry.size
 	return ev
 }
 
 // cut forgets the n oldest events.
 func (k *kindCache) cut(n int) {
+	if n <= 0 {
+		return
+	}
+	k.forward(k.ring[:n])
+	for _, ev := range k.ring[:n] {
+		k.bytes -= ev.Entry.size
+	}
 	k.floor = k.ring[n-1].Entry.Revision
 	k.ring = append(make([]*Event, 0, len(k.ring)-n+64), k.ring[n:]...)
 }
 
-// trim forgets events up to revision, but for the last few. It reports whether more are left than those.
-func (k *kindCache) trim(revision int64) bool {
-	if n := min(k.after(revision), len(k.ring)-ringOld); n > 0 {
-		k.cut(n)
+// forward moves cursors past what will be forgotten when nothing of it is in their namespace: they were not woken for it.
+func (k *kindCache) forward(gone []*Event) {
+	last := map[string]int64{}
+	for _, ev := range gone {
+		last[ev.Entry.Obj.GetNamespace()] = ev.Entry.Revision
 	}
-	return len(k.ring) > ringOld
+	for cur := range k.cursors {
+		if cur.namespace != "" && cur.after >= last[cur.namespace] {
+			cur.after = max(cur.after, gone[len(gone)-1].Entry.Revision)
+		}
+	}
 }
+
+// trim forgets events of a time before since, but for the last few.
+func (k *kindCache) trim(since time.Duration) {
+	n, bytes := 0, k.bytes
+	for n < len(k.ring) && k.ring[n].at < since && (len(k.ring)-n > ringOld || bytes > ringOldBytes) {
+		bytes -= k.ring[n].Entry.size
+		n++
+	}
+	k.cut(n)
+}
+
+// excess is whether more is remembered than will be kept when it is old.
+func (k *kindCache) excess() bool { return len(k.ring) > ringOld || k.bytes > ringOldBytes }
 
 // after is the index in ring of the first event with a revision greater than rev.
 func (k *kindCache) after(rev int64) int {

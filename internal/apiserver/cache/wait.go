@@ -85,24 +85,28 @@ func (c *Cache) olderThan(age time.Duration) int64 {
 	return 0
 }
 
+// age is the time since the cache was made, as the clock on the wall does not change it.
+func (c *Cache) age() time.Duration { return time.Since(c.started) }
+
 // trimLater makes sure that history which gets old is forgotten even when nothing more is written. Guarded by mu.
-func (c *Cache) trimLater() {
-	if c.trimming == nil {
-		c.trimming = time.AfterFunc(ringAge, c.trim)
-	}
-}
+func (c *Cache) trimLater(d time.Duration) { c.trimming = time.AfterFunc(d, c.trim) }
 
 func (c *Cache) trim() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.trimming = nil
 	c.sample(c.revision)
-	rev, again := c.olderThan(ringAge), false
+	now, next := c.age(), time.Duration(-1)
 	for _, k := range c.kinds {
-		again = k.trim(rev) || again
+		k.trim(now - ringAge)
+		if k.excess() {
+			if due := k.ring[0].at + ringAge - now; next < 0 || due < next {
+				next = due
+			}
+		}
 	}
-	if again && !c.stopped {
-		c.trimLater()
+	if next >= 0 && !c.stopped {
+		c.trimLater(max(next, ringAge/8)) // many at a time
 	}
 }
 

@@ -5,6 +5,7 @@
 package garbage
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/x/shrink"
 )
 
 // node is one object, or only the word of its dependents that it exists (kind is nil then).
@@ -23,7 +25,7 @@ type node struct {
 	deleting        bool
 	foreground      bool // has the finalizer foregroundDeletion
 	orphan          bool // has the finalizer orphan
-	dependents      map[types.UID]*node
+	dependents      shrink.Map[types.UID, *node]
 }
 
 // waiting is whether n is being deleted after its dependents.
@@ -32,16 +34,16 @@ func (n *node) waiting() bool { return n.deleting && n.foreground }
 // graph is who owns whom. It is safe for concurrent use.
 type graph struct {
 	mu    sync.Mutex
-	nodes map[types.UID]*node
+	nodes shrink.Map[types.UID, *node]
 }
 
-func newGraph() *graph { return &graph{nodes: map[types.UID]*node{}} }
+func newGraph() *graph { return &graph{} }
 
 func (g *graph) at(uid types.UID) *node {
-	n := g.nodes[uid]
-	if n == nil {
-		n = &node{uid: uid, dependents: map[types.UID]*node{}}
-		g.nodes[uid] = n
+	n, ok := g.nodes.Get(uid)
+	if !ok {
+		n = &node{uid: uid}
+		g.nodes.Set(uid, n)
 	}
 	return n
 }
@@ -59,7 +61,7 @@ func (g *graph) put(k *api.Kind, o api.Object) (look []types.UID) {
 	if n.deleting && (n.foreground || n.orphan) && (fresh || !was.deleting || was.foreground != n.foreground || was.orphan != n.orphan) {
 		look = append(look, n.uid)
 		if n.foreground {
-			look = append(look, keys(n.dependents)...)
+			look = append(look, slices.Collect(maps.Keys(n.dependents.All()))...)
 		}
 	}
 	return look
@@ -82,8 +84,8 @@ func (g *graph) relink(n *node, old []metav1.OwnerReference) (look []types.UID) 
 			}
 			continue
 		}
-		if owner := g.nodes[ref.UID]; owner != nil {
-			delete(owner.dependents, n.uid)
+		if owner, ok := g.nodes.Get(ref.UID); ok {
+			owner.dependents.Delete(n.uid)
 			g.prune(owner)
 			if owner.waiting() {
 				look = append(look, owner.uid)
@@ -92,10 +94,10 @@ func (g *graph) relink(n *node, old []metav1.OwnerReference) (look []types.UID) 
 	}
 	for _, ref := range n.owners {
 		owner := g.at(ref.UID)
-		if owner.dependents[n.uid] == nil && (owner.kind == nil || owner.waiting()) {
+		if _, known := owner.dependents.Get(n.uid); !known && (owner.kind == nil || owner.waiting()) {
 			look = append(look, n.uid)
 		}
-		owner.dependents[n.uid] = n
+		owner.dependents.Set(n.uid, n)
 	}
 	return look
 }
@@ -108,11 +110,11 @@ func blocks(r metav1.OwnerReference) bool {
 func (g *graph) drop(uid types.UID) (look []types.UID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := g.nodes[uid]
+	n, _ := g.nodes.Get(uid)
 	if n == nil {
 		return nil
 	}
-	look = keys(n.dependents)
+	look = slices.Collect(maps.Keys(n.dependents.All()))
 	owners := n.owners
 	n.kind, n.owners, n.deleting, n.foreground, n.orphan = nil, nil, false, false, false
 	look = append(look, g.relink(n, owners)...)
@@ -122,8 +124,8 @@ func (g *graph) drop(uid types.UID) (look []types.UID) {
 
 // prune forgets a node that is neither an object nor anybody's owner.
 func (g *graph) prune(n *node) {
-	if n.kind == nil && len(n.dependents) == 0 {
-		delete(g.nodes, n.uid)
+	if n.kind == nil && n.dependents.Len() == 0 {
+		g.nodes.Delete(n.uid)
 	}
 }
 
@@ -131,16 +133,16 @@ func (g *graph) prune(n *node) {
 func (g *graph) snapshot(uid types.UID) (*node, []node) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := g.nodes[uid]
+	n, _ := g.nodes.Get(uid)
 	if n == nil || n.kind == nil {
 		return nil, nil
 	}
 	c := *n
-	c.dependents = nil
+	c.dependents = shrink.Map[types.UID, *node]{}
 	var deps []node
-	for _, d := range n.dependents {
+	for _, d := range n.dependents.All() {
 		dc := *d
-		dc.dependents = nil
+		dc.dependents = shrink.Map[types.UID, *node]{}
 		deps = append(deps, dc)
 	}
 	return &c, deps
@@ -150,17 +152,9 @@ func (g *graph) snapshot(uid types.UID) (*node, []node) {
 func (g *graph) owner(uid types.UID) (known, waiting bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := g.nodes[uid]
+	n, _ := g.nodes.Get(uid)
 	if n == nil || n.kind == nil {
 		return false, false
 	}
 	return true, n.waiting()
-}
-
-func keys(m map[types.UID]*node) []types.UID {
-	out := make([]types.UID, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	return out
 }

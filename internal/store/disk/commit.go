@@ -72,6 +72,7 @@ func (s *Store) submit(ctx context.Context, w *write) (store.Entry, error) {
 // transaction of them, and answers them when it is on disk.
 func (s *Store) writer() {
 	defer close(s.done)
+	defer s.idle.timer.Stop()
 	batch := make([]*write, 0, maxBatch)
 	for {
 		select {
@@ -81,6 +82,9 @@ func (s *Store) writer() {
 			if batch = s.gather(batch[:0]); len(batch) == 0 {
 				return
 			}
+		case <-s.idle.timer.C:
+			s.rest()
+			continue
 		}
 		s.commit(batch)
 		clear(batch)
@@ -104,7 +108,7 @@ func (s *Store) gather(batch []*write) []*write {
 // them together.
 func (s *Store) commit(batch []*write) {
 	revision, live := s.revision.Load(), s.live
-	events := make([]store.Event, 0, len(batch))
+	events, written := make([]store.Event, 0, len(batch)), 0
 	err := s.db.Update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(entries)
 		for _, w := range batch {
@@ -117,6 +121,7 @@ func (s *Store) commit(batch []*write) {
 			}
 			revision++
 			live += grown
+			written += len(w.value)
 			events = append(events, event)
 		}
 		if len(events) == 0 {
@@ -128,6 +133,7 @@ func (s *Store) commit(batch []*write) {
 		s.live = live
 		s.revision.Store(revision)
 		s.history.Append(events...)
+		s.idle.touch(written)
 	} else if !errors.Is(err, errNothing) {
 		err = classify(err)
 		for _, w := range batch {

@@ -21,17 +21,20 @@ type pace struct{ notBefore time.Time }
 // maybeCompact rewrites the file when it has grown too far beyond what it holds. Writes wait
 // meanwhile (about 1 ms a MB), reads go on until the moment of the swap.
 func (s *Store) maybeCompact() {
-	fi, err := os.Stat(s.path)
-	if err != nil || fi.Size() <= 2*s.live+slack || time.Now().Before(s.pace.notBefore) {
-		return
+	if fi, err := os.Stat(s.path); err == nil && fi.Size() > 2*s.live+slack && time.Now().After(s.pace.notBefore) {
+		s.tryCompact(fi.Size())
 	}
-	before := fi.Size()
+}
+
+// tryCompact rewrites the file, which has before bytes.
+func (s *Store) tryCompact(before int64) {
 	if err := s.compact(); err != nil {
 		s.pace.notBefore = time.Now().Add(10 * time.Second)
 		s.log.Error("compact store", "path", s.path, "error", err)
 		return
 	}
-	if fi, err = os.Stat(s.path); err != nil || fi.Size() > 2*s.live+slack {
+	fi, err := os.Stat(s.path)
+	if err != nil || fi.Size() > 2*s.live+slack {
 		s.pace.notBefore = time.Now().Add(10 * time.Second)
 		return
 	}

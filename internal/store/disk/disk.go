@@ -2,7 +2,7 @@
 // one writer with group commit, history in memory.
 //
 // It must not know what values mean. Read record.go for the format, commit.go
-// for how a write becomes durable, compact.go for what bounds the file.
+// for how a write becomes durable, compact.go and rest.go for what bounds the file.
 package disk
 
 import (
@@ -33,6 +33,7 @@ type Store struct {
 	revision atomic.Int64 // acknowledged
 	live     int64        // bytes of keys and records; writer only
 	pace     pace         // writer only
+	idle     idle         // writer only
 	history  *history.Log
 
 	queue    chan *write
@@ -68,6 +69,7 @@ func Open(path string, log *slog.Logger) (*Store, error) {
 		queue:   make(chan *write, 4096),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),
+		idle:    newIdle(),
 	}
 	s.revision.Store(revision)
 	go s.writer()

@@ -14,10 +14,16 @@ import (
 	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
-// Bounds of what is remembered: whichever is reached first drops the oldest event.
+// Bounds of what is remembered for watches that have not read it yet: whichever is reached first drops the oldest event.
 const (
 	maxEvents = 16384
 	maxBytes  = 32 << 20
+)
+
+// Bounds of what is remembered when every watch has read it, for one that resumes.
+const (
+	keepEvents = 512
+	keepBytes  = 1 << 20
 )
 
 // Log is safe for concurrent use. Use New.
@@ -26,13 +32,14 @@ type Log struct {
 	ring   []store.Event // ring[i] has revision first+i, since every write has its own
 	first  int64         // revision of ring[0]; last+1 when empty
 	bytes  int
-	err    error         // set by Close
+	err    error // set by Close
+	open   map[*watch]struct{}
 	signal chan struct{} // closed and replaced at every change
 }
 
 // New makes a log that knows nothing before or at revision.
 func New(revision int64) *Log {
-	return &Log{first: revision + 1, signal: make(chan struct{})}
+	return &Log{first: revision + 1, open: map[*watch]struct{}{}, signal: make(chan struct{})}
 }
 
 // Last is the revision of the newest event.
@@ -55,11 +62,39 @@ func (l *Log) Append(events ...store.Event) {
 	drop := 0
 	for len(l.ring)-drop > maxEvents || l.bytes > maxBytes && len(l.ring)-drop > 1 {
 		l.bytes -= size(l.ring[drop])
-		l.ring[drop] = store.Event{} // the array stays until append moves it: let the values go now
 		drop++
 	}
-	l.ring, l.first = l.ring[drop:], l.first+int64(drop)
+	l.drop(drop)
 	l.wake()
+}
+
+// drop forgets the n oldest events, whose bytes are subtracted already.
+func (l *Log) drop(n int) {
+	if n == 0 {
+		return
+	}
+	clear(l.ring[:n])
+	if l.ring = l.ring[n:]; len(l.ring) <= keepEvents {
+		l.ring = append(make([]store.Event, 0, 2*keepEvents), l.ring...) // do not keep the array of a load that is over
+	}
+	l.first += int64(n)
+}
+
+// forget drops what every open watch has read, but for the latest.
+func (l *Log) forget() {
+	if len(l.ring) <= 2*keepEvents && l.bytes <= 2*keepBytes || len(l.open) == 0 {
+		return
+	}
+	read := l.last() + 1
+	for w := range l.open {
+		read = min(read, w.next)
+	}
+	n := 0
+	for l.first+int64(n) < read && (len(l.ring)-n > keepEvents || l.bytes > keepBytes) {
+		l.bytes -= size(l.ring[n])
+		n++
+	}
+	l.drop(n)
 }
 
 func size(e store.Event) int {
@@ -95,7 +130,10 @@ func (l *Log) Watch(ctx context.Context, prefix string, after int64) (store.Watc
 		return nil, gone(prefix, after, l.first)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	return &watch{log: l, ctx: ctx, cancel: cancel, prefix: prefix, next: after + 1}, nil
+	w := &watch{log: l, ctx: ctx, cancel: cancel, prefix: prefix, next: after + 1}
+	l.open[w] = struct{}{}
+	context.AfterFunc(ctx, w.leave)
+	return w, nil
 }
 
 func gone(prefix string, after, first int64) error {
@@ -111,7 +149,17 @@ type watch struct {
 	err    error
 }
 
-func (w *watch) Close() { w.cancel() }
+func (w *watch) Close() {
+	w.cancel()
+	w.leave()
+}
+
+// leave makes the log forget without waiting for w.
+func (w *watch) leave() {
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	delete(w.log.open, w)
+}
 
 func (w *watch) Next() ([]store.Event, error) {
 	for w.err == nil {
@@ -150,6 +198,7 @@ func (w *watch) take() ([]store.Event, <-chan struct{}, error) {
 		}
 	}
 	w.next = l.last() + 1
+	l.forget()
 	if len(out) == 0 && l.err != nil {
 		return nil, nil, l.err
 	}
