@@ -68,10 +68,10 @@ func (m *Manager) table() nft.Table {
 
 func (m *Manager) chains() []nft.Chain {
 	publish := []nft.Rule{
-		{nft.V4(), nft.DNAT4("ports4at", nft.DAddr4(), nft.L4Proto(), nft.DPort())},
-		{nft.V4(), nft.DNAT4("ports4", nft.L4Proto(), nft.DPort())},
-		{nft.V6(), nft.DNAT6("ports6at", nft.DAddr6(), nft.L4Proto(), nft.DPort())},
-		{nft.V6(), nft.DNAT6("ports6", nft.L4Proto(), nft.DPort())},
+		{nft.V4(), nft.DNATVia(false, "ports4at", nft.DAddr4(), nft.L4Proto(), nft.DPort())},
+		{nft.V4(), nft.DNATVia(false, "ports4", nft.L4Proto(), nft.DPort())},
+		{nft.V6(), nft.DNATVia(true, "ports6at", nft.DAddr6(), nft.L4Proto(), nft.DPort())},
+		{nft.V6(), nft.DNATVia(true, "ports6", nft.L4Proto(), nft.DPort())},
 	}
 	br := m.names.bridge
 	return []nft.Chain{

@@ -107,13 +107,6 @@ func Random(n int) Field {
 	}}
 }
 
-// Via is the value that map m has for the fields: a look-up inside a key.
-func Via(m string, value Type, fields ...Field) Field {
-	return Field{concatText(fields) + " map @" + m, value, func(reg uint32) []expr.Any {
-		return append(loadAll(reg, fields), &expr.Lookup{SourceRegister: reg, DestRegister: reg, IsDestRegSet: true, SetName: m})
-	}}
-}
-
 // firstReg is the first of the kernel's sixteen 32-bit registers.
 const firstReg = unix.NFT_REG32_00
 

@@ -264,6 +264,17 @@ func (b *Batch) addRules(c Chain) {
 	}
 }
 
+// ChangeChains gives chains that are there the rules they have here.
+func (b *Batch) ChangeChains(cs []Chain) {
+	for _, c := range cs {
+		b.nl.FlushChain(&nftables.Chain{Table: b.table, Name: c.Name})
+		b.addRules(c)
+	}
+}
+
+// DeleteSet removes a set that no rule refers to any more.
+func (b *Batch) DeleteSet(name string) { b.nl.DelSet(&nftables.Set{Table: b.table, Name: name}) }
+
 // DeleteChains removes chains that nothing else refers to any more; they may refer to each other.
 func (b *Batch) DeleteChains(names []string) {
 	for _, name := range names {

@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -119,20 +120,36 @@ func VMap(m string, fields ...Field) Stmt {
 		append(loadAll(firstReg, fields), &expr.Lookup{SourceRegister: firstReg, DestRegister: 0, IsDestRegSet: true, SetName: m})}
 }
 
-// DNAT4 and DNAT6 send the packet to the address and port that map m has for the fields.
-func DNAT4(m string, fields ...Field) Stmt {
-	return dnat("ip", unix.NFPROTO_IPV4, 1, m, fields)
-}
-func DNAT6(m string, fields ...Field) Stmt {
-	return dnat("ip6", unix.NFPROTO_IPV6, 4, m, fields)
+// DNATVia sends the packet to the address and port that map m has for the fields.
+func DNATVia(v6 bool, m string, fields ...Field) Stmt {
+	fam, look := "ip", &expr.Lookup{SourceRegister: firstReg, DestRegister: firstReg, IsDestRegSet: true, SetName: m}
+	if v6 {
+		fam = "ip6"
+	}
+	return Stmt{fmt.Sprintf("dnat %s to %s map @%s", fam, concatText(fields), m), append(loadAll(firstReg, fields), look, nat(v6))}
 }
 
-func dnat(fam string, proto uint32, words uint32, m string, fields []Field) Stmt {
-	e := append(loadAll(firstReg, fields),
-		&expr.Lookup{SourceRegister: firstReg, DestRegister: firstReg, IsDestRegSet: true, SetName: m},
-		&expr.NAT{Type: expr.NATTypeDestNAT, Family: proto, RegAddrMin: firstReg, RegProtoMin: firstReg + words})
-	return Stmt{fmt.Sprintf("dnat %s to %s map @%s", fam, concatText(fields), m), e}
+// DNAT sends the packet to an address and port.
+func DNAT(to netip.AddrPort) Stmt {
+	fam, port := "ip", binary.BigEndian.AppendUint16(nil, to.Port())
+	n := nat(to.Addr().Is6())
+	if to.Addr().Is6() {
+		fam = "ip6"
+	}
+	return Stmt{fmt.Sprintf("dnat %s to %s", fam, to), []expr.Any{
+		&expr.Immediate{Register: n.RegAddrMin, Data: to.Addr().AsSlice()}, &expr.Immediate{Register: n.RegProtoMin, Data: port}, n}}
 }
+
+// nat sends to the address in the first registers and the port right after it.
+func nat(v6 bool) *expr.NAT {
+	if v6 {
+		return &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV6, RegAddrMin: firstReg, RegProtoMin: firstReg + 4}
+	}
+	return &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: firstReg, RegProtoMin: firstReg + 1}
+}
+
+// Chance matches one packet of n, at random.
+func Chance(n int) Stmt { return compare(Random(n), expr.CmpOpEq, "", "0", num(0)) }
 
 // Touch adds the fields to a dynamic set, or renews their time there.
 func Touch(set string, timeout time.Duration, fields ...Field) Stmt {

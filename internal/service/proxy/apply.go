@@ -32,6 +32,9 @@ func openKernel(name string, podCIDRs []netip.Prefix) (*kernel, error) {
 // load makes the whole table at once from a plan that starts at nothing. What was there before answers until it is there.
 func (k *kernel) load(p plan) error {
 	t := table(k.name, k.podCIDRs)
+	for _, c := range p.addSets {
+		t.Sets = append(t.Sets, setNamed(c.key))
+	}
 	for i, s := range t.Sets {
 		t.Sets[i].Elements = elements(p.add[s.Name])
 	}
@@ -45,21 +48,43 @@ func (k *kernel) change(p plan) error {
 		return nil
 	}
 	b := k.conn.Batch(TableName(k.name))
-	for _, set := range slices.Sorted(maps.Keys(p.remove)) {
-		b.Remove(k.sets[set], elements(p.remove[set]))
+	for _, c := range p.addSets {
+		b.AddSet(setNamed(c.key))
 	}
 	b.AddChains(k.chains(p.addChains))
-	for _, set := range slices.Sorted(maps.Keys(p.add)) {
-		b.Add(k.sets[set], elements(p.add[set]))
+	b.ChangeChains(k.chains(p.changeChains))
+	for _, set := range slices.Sorted(maps.Keys(p.remove)) {
+		b.Remove(k.set(set), elements(p.remove[set]))
 	}
-	b.DeleteChains(p.removeChains)
+	for _, set := range slices.Sorted(maps.Keys(p.add)) {
+		b.Add(k.set(set), elements(p.add[set]))
+	}
+	b.DeleteChains(keys(p.removeChains))
+	for _, name := range keys(p.removeSets) {
+		b.DeleteSet(name)
+	}
 	return b.Commit()
 }
 
-func (k *kernel) chains(names []string) []nft.Chain {
-	out := make([]nft.Chain, len(names))
-	for i, n := range names {
-		out[i] = chain(n, k.podCIDRs)
+func (k *kernel) set(name string) nft.Set {
+	if s, ok := k.sets[name]; ok {
+		return s
+	}
+	return setNamed(name)
+}
+
+func (k *kernel) chains(cs []claim) []nft.Chain {
+	out := make([]nft.Chain, len(cs))
+	for i, c := range cs {
+		out[i] = chain(c, k.podCIDRs)
+	}
+	return out
+}
+
+func keys(cs []claim) []string {
+	out := make([]string, len(cs))
+	for i, c := range cs {
+		out[i] = c.key
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -12,28 +13,29 @@ import (
 	"github.com/dhow-project/dhow/internal/linux/nft"
 )
 
-// claim is one element a Service wants in a set, or one chain it needs (set is chains, key its name). What is in
-// chains and ways is the same for all who claim it.
+// claim is one element a Service wants in a set, or a chain that it needs (set is chains, key its name), or a set
+// that such a chain needs (set is sets); see parts. What is in a chain is the same for all who claim it.
 type claim struct {
 	set   string
 	key   string // bytes of the element's key
 	end   string // bytes of the last key of a range
-	value string // bytes of its value
+	value string // bytes of its value; of a chain, see stickyText
 	to    string // chain a verdict goes to, or drop
-	udp   bool   // an endpoint that UDP is sent to
+	udp   bool   // value is an endpoint that UDP is sent to
 }
 
 const (
 	chains    = "chain"
+	sets      = "set"
 	dropping  = "drop"
-	rejecting = "reject"
+	rejecting = "refuse" // reject is a word of nft's
 )
 
 // compiler turns one Service into claims. group gives a number to a name, unique among all Services,
-// and the same one every time; way does so for chains.
+// and the same one every time.
 type compiler struct {
-	node       string
-	group, way func(name string) uint32
+	node  string
+	group func(name string) uint32
 }
 
 // compile is what a Service means. It has no side effects but group's.
@@ -141,14 +143,16 @@ func protocolNumber(p corev1.ServicePort) byte {
 	return 0
 }
 
-// groups of one port: their number and how to pick from them. verb is empty for a group without endpoints.
+// groups of endpoints of one port.
 type groups struct {
-	all, here   uint32
-	allV, hereV string // "pick-3", "lsticky-1-10800"
+	choice
+	allV, hereV string // how to choose one: "pick-3", "lpick-1", "sticky-7"; empty without endpoints
+	wait        int32  // affinity
+	proto       byte
 }
 
 func (c compiler) port(out *claims, s side, svc *corev1.Service, port corev1.ServicePort, proto byte, at addressList, ch choice) {
-	g := c.groups(out, s, svc, port, ch)
+	g := c.groups(s, svc, port, proto, ch)
 	inside := orElse(g.allV, rejecting)
 	if p := svc.Spec.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal {
 		inside = orElse(g.hereV, dropping)
@@ -158,15 +162,15 @@ func (c compiler) port(out *claims, s side, svc *corev1.Service, port corev1.Ser
 	case g.allV == "":
 	case svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal:
 		// Without an endpoint here the visitor is dropped: the balancer should have asked another node.
-		outside = "local-" + g.allV + "+" + orElse(g.hereV, dropping)
+		outside = "local-" + g.allV + "/" + orElse(g.hereV, dropping)
 	default:
 		outside = "outside-" + g.allV
 	}
 	for _, ip := range at.cluster {
-		c.frontend(out, setVIP, s, nft.AppendAddr(nil, ip), proto, uint16(port.Port), g, inside)
+		c.frontend(out, setVIP, s, nft.AppendAddr(nil, ip), uint16(port.Port), g, inside)
 	}
 	for _, ip := range at.external {
-		c.frontend(out, setVIP, s, nft.AppendAddr(nil, ip), proto, uint16(port.Port), g, outside)
+		c.frontend(out, setVIP, s, nft.AppendAddr(nil, ip), uint16(port.Port), g, outside)
 	}
 	for _, ip := range at.balancer {
 		way := outside
@@ -174,10 +178,10 @@ func (c compiler) port(out *claims, s side, svc *corev1.Service, port corev1.Ser
 			way = "ranged-" + way
 			out.sources(s, nft.AppendPort(nft.AppendProto(nft.AppendAddr(nil, ip), proto), uint16(port.Port)), at.sources)
 		}
-		c.frontend(out, setVIP, s, nft.AppendAddr(nil, ip), proto, uint16(port.Port), g, way)
+		c.frontend(out, setVIP, s, nft.AppendAddr(nil, ip), uint16(port.Port), g, way)
 	}
 	if port.NodePort != 0 {
-		c.frontend(out, setPort, s, nil, proto, uint16(port.NodePort), g, outside)
+		c.frontend(out, setPort, s, nil, uint16(port.NodePort), g, outside)
 	}
 	for _, e := range ch.all {
 		if e.local {
@@ -194,25 +198,21 @@ func orElse(verb, otherwise string) string {
 	return verb
 }
 
-// groups claims the endpoints and gives the groups they are in.
-func (c compiler) groups(out *claims, s side, svc *corev1.Service, port corev1.ServicePort, ch choice) groups {
-	name := fmt.Sprintf("%s/%s v%s", port.Name, protocolOf(port), s.n)
-	wait := affinity(svc)
-	g := groups{}
-	if len(ch.all) > 0 {
-		g.all, g.allV = c.group(name), "pick-"+fmt.Sprint(len(ch.all))
-		if wait > 0 {
-			g.allV = fmt.Sprintf("sticky-%d-%d", len(ch.all), wait)
-		}
-		out.members(s, g.all, ch.all, protocolOf(port), wait > 0)
+func (c compiler) groups(s side, svc *corev1.Service, port corev1.ServicePort, proto byte, ch choice) groups {
+	g := groups{choice: ch, wait: affinity(svc), proto: proto}
+	if !usesLocal(svc) {
+		g.here = nil
 	}
-	if len(ch.here) > 0 && usesLocal(svc) {
-		g.here, g.hereV = c.group(name+" local"), "lpick-"+fmt.Sprint(len(ch.here))
-		if wait > 0 {
-			g.hereV = fmt.Sprintf("lsticky-%d-%d", len(ch.here), wait)
+	verb := func(plain, suffix string, eps []endpoint) string {
+		switch {
+		case len(eps) == 0:
+			return ""
+		case g.wait > 0:
+			return fmt.Sprintf("sticky-%d", c.group(fmt.Sprintf("%s/%s v%s%s", port.Name, protocolOf(port), s.n, suffix)))
 		}
-		out.members(s, g.here, ch.here, protocolOf(port), wait > 0)
+		return fmt.Sprintf("%s-%d", plain, len(eps))
 	}
+	g.allV, g.hereV = verb("pick", "", g.all), verb("lpick", " local", g.here)
 	return g
 }
 
@@ -232,17 +232,6 @@ func affinity(svc *corev1.Service) int32 {
 	return corev1.DefaultClientIPServiceAffinitySeconds
 }
 
-func (cs *claims) members(s side, group uint32, eps []endpoint, proto corev1.Protocol, sticky bool) {
-	for i, e := range eps {
-		to := nft.AppendPort(nft.AppendAddr(nil, e.addr.Addr()), e.addr.Port())
-		cs.add(setEP+s.n, nft.AppendNumber(nft.AppendNumber(nil, group), uint32(i)), to, "")
-		(*cs)[len(*cs)-1].udp = proto == corev1.ProtocolUDP
-		if sticky {
-			cs.add(setLive+s.n, nft.AppendNumber(to, group), nil, "")
-		}
-	}
-}
-
 // sources claims who may visit a frontend.
 func (cs *claims) sources(s side, front []byte, from []netip.Prefix) {
 	for _, p := range from {
@@ -252,15 +241,37 @@ func (cs *claims) sources(s side, front []byte, from []netip.Prefix) {
 	}
 }
 
-// frontend claims one address and port, the way from there, and the chains of that way.
-func (c compiler) frontend(out *claims, set string, s side, addr []byte, proto byte, port uint16, g groups, way string) {
+// frontend claims one address and port, the way from there, the chains of that way and what those look up.
+func (c compiler) frontend(out *claims, set string, s side, addr []byte, port uint16, g groups, way string) {
+	key := nft.AppendPort(nft.AppendProto(addr, g.proto), port)
 	if way != dropping && way != rejecting {
 		way = set + s.n + "-" + way
 		for _, name := range needs(way) {
-			out.add(chains, []byte(name), nil, "")
+			out.chain(set, s, name, key, g)
 		}
 	}
-	number := nft.AppendNumber(nil, c.way(way))
-	out.add(setWays, number, nil, way)
-	out.add(set+s.n, nft.AppendPort(nft.AppendProto(addr, proto), port), nft.AppendNumber(nft.AppendNumber(number, g.all), g.here), "")
+	out.add(set+s.n, key, nil, way)
+}
+
+func (cs *claims) chain(front string, s side, name string, key []byte, g groups) {
+	verb, args, _ := strings.Cut(strings.TrimPrefix(name, front+s.n+"-"), "-")
+	eps := g.all
+	if verb+"-"+args == g.hereV {
+		eps = g.here
+	}
+	wanted := claim{set: chains, key: name}
+	switch verb {
+	case "pick", "lpick":
+		for i, e := range eps {
+			cs.add(s.numbered(front, verb, i), key, nft.AppendPort(nft.AppendAddr(nil, e.addr.Addr()), e.addr.Port()), "")
+			(*cs)[len(*cs)-1].udp = g.proto == nft.UDP
+		}
+	case "sticky":
+		group := stickyGroup{proto: g.proto, wait: time.Duration(g.wait) * time.Second}
+		for _, e := range eps {
+			group.endpoints = append(group.endpoints, e.addr)
+		}
+		wanted.value, wanted.udp = group.String(), g.proto == nft.UDP
+	}
+	*cs = append(*cs, wanted)
 }

@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dhow-project/dhow/internal/linux/netns/netnstest"
-	"github.com/dhow-project/dhow/internal/linux/nft"
 )
 
 var update = flag.Bool("update", false, "write golden files")
@@ -40,19 +39,13 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func allSets() map[string]nft.Set {
-	sets := map[string]nft.Set{}
-	for _, s := range table("x", nil).Sets {
-		sets[s.Name] = s
-	}
-	return sets
-}
-
 func text(c claim) string {
-	if c.set == chains {
-		return "chain " + c.key
+	for _, s := range table("x", nil).Sets {
+		if s.Name == c.set {
+			return s.Text(c.element())
+		}
 	}
-	return allSets()[c.set].Text(c.element())
+	return setNamed(c.set).Text(c.element())
 }
 
 func ready(e discoveryv1.Endpoint, ready, serving, terminating bool) discoveryv1.Endpoint {
@@ -107,7 +100,7 @@ func TestCompile(t *testing.T) {
 				}
 				return ids[n]
 			}
-			p := newState().replace(map[types.NamespacedName][]claim{{Name: "x"}: compiler{"here", number, number}.compile(testService(c.change), c.slices)})
+			p := newState().replace(map[types.NamespacedName][]claim{{Name: "x"}: compiler{"here", number}.compile(testService(c.change), c.slices)})
 			golden(t, c.name, planText(p))
 		})
 	}
@@ -127,13 +120,23 @@ func planText(p plan) string {
 			b.WriteString(l + "\n")
 		}
 	}
-	section("- ", p.remove)
-	for _, c := range p.addChains {
-		b.WriteString("+ " + strings.TrimPrefix(chain(c, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}).String(), "\t"))
+	rules := func(sign string, cs []claim) {
+		for _, c := range cs {
+			b.WriteString(sign + strings.TrimPrefix(chain(c, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")}).String(), "\t"))
+		}
 	}
+	for _, c := range p.addSets {
+		b.WriteString("+ " + strings.TrimPrefix(setNamed(c.key).String(), "\t"))
+	}
+	rules("+ ", p.addChains)
+	rules("! ", p.changeChains)
+	section("- ", p.remove)
 	section("+ ", p.add)
 	for _, c := range p.removeChains {
-		b.WriteString("- chain " + c + "\n")
+		b.WriteString("- chain " + c.key + "\n")
+	}
+	for _, c := range p.removeSets {
+		b.WriteString("- set " + c.key + "\n")
 	}
 	return b.String()
 }
@@ -159,7 +162,7 @@ func TestChangesAreSmallAndClaimsAreShared(t *testing.T) {
 			s.Name, s.Spec.ClusterIPs, s.Spec.Ports = name, []string{"10.1.0." + name}, s.Spec.Ports[:1]
 			s.Spec.ExternalIPs = []string{"192.0.2.1"}
 		})
-		return types.NamespacedName{Name: name}, compiler{"here", func(string) uint32 { return number(name) }, number}.compile(svc, []*discoveryv1.EndpointSlice{testSlice("s", discoveryv1.AddressTypeIPv4, eps...)})
+		return types.NamespacedName{Name: name}, compiler{"here", func(string) uint32 { return number(name) }}.compile(svc, []*discoveryv1.EndpointSlice{testSlice("s", discoveryv1.AddressTypeIPv4, eps...)})
 	}
 	s := newState()
 	var out strings.Builder

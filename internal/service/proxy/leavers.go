@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/dhow-project/dhow/internal/linux/conntrack"
@@ -25,16 +27,14 @@ func newLeavers() *leavers {
 // note takes from a plan what is removed and not added again elsewhere.
 func (l *leavers) note(p plan) {
 	gone := map[netip.AddrPort]bool{}
-	for _, n := range []string{v4().n, v6().n} {
-		for _, c := range p.remove[setEP+n] {
-			if c.udp {
-				gone[c.place()] = true
-			}
+	for _, c := range slices.Concat(p.removeSets, slices.Concat(slices.Collect(maps.Values(p.remove))...)) {
+		if c.udp {
+			gone[c.place()] = true
 		}
-		for _, c := range p.add[setEP+n] {
-			if c.udp {
-				delete(gone, c.place())
-			}
+	}
+	for _, c := range slices.Concat(p.addSets, slices.Concat(slices.Collect(maps.Values(p.add))...)) {
+		if c.udp {
+			delete(gone, c.place())
 		}
 	}
 	if len(gone) == 0 {
@@ -51,7 +51,7 @@ func (l *leavers) note(p plan) {
 	}
 }
 
-// place is where an ep element leads.
+// place is the endpoint in a claim's value.
 func (c claim) place() netip.AddrPort {
 	a, _ := netip.AddrFromSlice([]byte(c.value[:len(c.value)-4]))
 	return netip.AddrPortFrom(a, binary.BigEndian.Uint16([]byte(c.value[len(c.value)-4:])))

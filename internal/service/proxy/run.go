@@ -18,7 +18,6 @@ type Proxy struct {
 	cfg     Config
 	state   *state
 	groups  map[types.NamespacedName]map[string]uint32
-	ways    map[string]uint32
 	counter uint32
 
 	mu    sync.Mutex
@@ -32,7 +31,7 @@ func New(cfg Config) *Proxy {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{cfg: cfg, state: newState(), groups: map[types.NamespacedName]map[string]uint32{}, ways: map[string]uint32{}, dirty: map[types.NamespacedName]bool{}, wake: make(chan struct{}, 1), left: newLeavers()}
+	p := &Proxy{cfg: cfg, state: newState(), groups: map[types.NamespacedName]map[string]uint32{}, dirty: map[types.NamespacedName]bool{}, wake: make(chan struct{}, 1), left: newLeavers()}
 	cfg.Services.Subscribe(func(old, new *corev1.Service) {
 		for _, s := range []*corev1.Service{old, new} {
 			if s != nil {
@@ -134,7 +133,7 @@ func (p *Proxy) compileOne(name types.NamespacedName) []claim {
 }
 
 func (p *Proxy) compile(name types.NamespacedName, svc *corev1.Service, eps []*discoveryv1.EndpointSlice) []claim {
-	return compiler{p.cfg.NodeName, func(group string) uint32 { return p.group(name, group) }, p.way}.compile(svc, eps)
+	return compiler{p.cfg.NodeName, func(group string) uint32 { return p.group(name, group) }}.compile(svc, eps)
 }
 
 // everything plans the whole table.
@@ -165,14 +164,4 @@ func (p *Proxy) group(service types.NamespacedName, name string) uint32 {
 		ids[name] = p.counter
 	}
 	return ids[name]
-}
-
-// way numbers are few: one for each combination of policy and number of endpoints ever seen.
-func (p *Proxy) way(chain string) uint32 {
-	n, ok := p.ways[chain]
-	if !ok {
-		n = uint32(len(p.ways) + 1)
-		p.ways[chain] = n
-	}
-	return n
 }

@@ -1,19 +1,20 @@
 package proxy
 
 import (
+	"iter"
 	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// state is what the kernel has, by our own account: it is never asked. Chains and ways are there as long as
+// state is what the kernel has, by our own account: it is never asked. Chains and sets are there as long as
 // anybody claims them. Of two Services that claim the same key, an external IP perhaps, the one whose name sorts
 // first gets it, so that every node decides alike.
 type state struct {
 	services map[types.NamespacedName][]claim
 	holders  map[string]map[string][]holder // set → key → claims, the first one counts
-	shared   map[string]map[string]*use     // chains and ways: key → users
+	shared   map[string]map[string]*use     // chains and sets: key → users
 }
 
 type use struct {
@@ -21,7 +22,7 @@ type use struct {
 	n     int
 }
 
-func isShared(set string) bool { return set == chains || set == setWays }
+func isShared(set string) bool { return set == chains || set == sets }
 
 type holder struct {
 	owner types.NamespacedName
@@ -30,19 +31,22 @@ type holder struct {
 
 func newState() *state {
 	return &state{services: map[types.NamespacedName][]claim{}, holders: map[string]map[string][]holder{},
-		shared: map[string]map[string]*use{chains: {}, setWays: {}}}
+		shared: map[string]map[string]*use{chains: {}, sets: {}}}
 }
 
 // plan is one transaction: the order of its fields is the order they are done in.
 type plan struct {
+	addSets      []claim
+	addChains    []claim
+	changeChains []claim // other rules under the same name
 	remove       map[string][]claim
-	addChains    []string
 	add          map[string][]claim
-	removeChains []string
+	removeChains []claim
+	removeSets   []claim
 }
 
 func (p plan) empty() bool {
-	return len(p.remove)+len(p.addChains)+len(p.add)+len(p.removeChains) == 0
+	return len(p.remove)+len(p.add)+len(p.addChains)+len(p.changeChains)+len(p.removeChains)+len(p.addSets)+len(p.removeSets) == 0
 }
 
 // replace makes the claims of the named Services be these (none: the Service is gone) and plans the difference.
@@ -59,11 +63,11 @@ func (s *state) replace(changed map[types.NamespacedName][]claim) plan {
 		}
 	}
 	for name, claims := range changed {
-		for _, c := range s.services[name] {
+		for c := range withParts(s.services[name]) {
 			touch(c)
 			s.release(name, c)
 		}
-		for _, c := range claims {
+		for c := range withParts(claims) {
 			touch(c)
 			s.hold(name, c)
 		}
@@ -74,6 +78,25 @@ func (s *state) replace(changed map[types.NamespacedName][]claim) plan {
 		}
 	}
 	return s.difference(before)
+}
+
+// withParts follows each chain by its parts.
+func withParts(claims []claim) iter.Seq[claim] {
+	return func(yield func(claim) bool) {
+		for _, c := range claims {
+			if !yield(c) {
+				return
+			}
+			if c.set != chains {
+				continue
+			}
+			for _, x := range c.parts() {
+				if !yield(x) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (s *state) winner(set, key string) *claim {
@@ -159,9 +182,16 @@ func (s *state) difference(before map[string]map[string]*claim) plan {
 			switch {
 			case was == nil && is == nil, was != nil && is != nil && *was == *is:
 			case set == chains && is == nil:
-				p.removeChains = append(p.removeChains, key)
+				p.removeChains = append(p.removeChains, *was)
+			case set == chains && was == nil:
+				p.addChains = append(p.addChains, *is)
 			case set == chains:
-				p.addChains = append(p.addChains, key)
+				p.changeChains = append(p.changeChains, *is)
+			case set == sets && is == nil:
+				p.removeSets = append(p.removeSets, *was)
+			case set == sets && was == nil:
+				p.addSets = append(p.addSets, *is)
+			case set == sets:
 			default:
 				if was != nil {
 					p.remove[set] = append(p.remove[set], *was)
