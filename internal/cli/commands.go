@@ -31,6 +31,9 @@ func commands() []group {
 		}},
 		{"Containers:", []func(*app) *cobra.Command{
 			(*app).run,
+			(*app).ps,
+			(*app).stop,
+			(*app).rm,
 		}},
 	}
 }

@@ -72,6 +72,9 @@ func (a *app) runPlan(ctx context.Context, e socket.Backend, p runPlan) (err err
 		}
 	}
 	p.container.Image = image
+	if err := nameFree(ctx, e, p.sandbox); err != nil {
+		return &exitError{exitEngine, err}
+	}
 	sandbox, err := e.CreateSandbox(ctx, p.sandbox)
 	if err != nil {
 		return &exitError{exitEngine, err}

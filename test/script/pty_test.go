@@ -25,6 +25,7 @@ import (
 //	size COLSxROWS    change the size
 //	let NAME PATTERN  as expect; NAME becomes what is in the parentheses
 //	do COMMAND…       run a command beside it, which must succeed
+//	try COMMAND…      … which may fail: what it does may end it
 //
 // What it printed is the script's stdout.
 func ptyCmd(ts *testscript.TestScript, neg bool, args []string) {
@@ -165,7 +166,7 @@ func (t *terminal) step(ts *testscript.TestScript, line string) error {
 			return err
 		}
 		return t.resize(columns, rows)
-	case "do":
+	case "do", "try":
 		words := strings.Fields(rest)
 		path := words[0]
 		if !filepath.IsAbs(path) {
@@ -174,7 +175,10 @@ func (t *terminal) step(ts *testscript.TestScript, line string) error {
 		cmd := exec.Command(path, words[1:]...)
 		cmd.Env = scriptEnv(ts)
 		out, err := cmd.CombinedOutput()
-		ts.Logf("%s%s", line, out)
+		ts.Logf("%s\n%s", line, out)
+		if verb == "try" {
+			return nil
+		}
 		return err
 	case "":
 		return nil
