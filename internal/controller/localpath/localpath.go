@@ -169,6 +169,7 @@ func (c *Controller) grow(ctx context.Context, claim *corev1.PersistentVolumeCla
 		next.Status.Capacity = corev1.ResourceList{}
 	}
 	next.Status.Capacity[corev1.ResourceStorage] = want
+	next.Status.AllocatedResources = corev1.ResourceList{corev1.ResourceStorage: want} // what quota counts (KEP-1790)
 	if !equality.Semantic.DeepEqual(next.Status, claim.Status) {
 		if _, err := c.claimAPI.UpdateStatus(ctx, next); err != nil {
 			return fmt.Errorf("write capacity: %w", err)

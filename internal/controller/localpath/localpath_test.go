@@ -38,9 +38,10 @@ func TestAVolumesLife(t *testing.T) {
 		more := resource.MustParse("8Gi")
 		test.Change(r, "ns", "data-0", func(c *corev1.PersistentVolumeClaim) { c.Spec.Resources.Requests[corev1.ResourceStorage] = more })
 		v = test.Get[*corev1.PersistentVolume](r, "", v.Name)
-		has, says := v.Spec.Capacity[corev1.ResourceStorage], test.Get[*corev1.PersistentVolumeClaim](r, "ns", "data-0").Status.Capacity[corev1.ResourceStorage]
-		if has.Cmp(more) != 0 || says.Cmp(more) != 0 {
-			t.Errorf("volume has %s, claim says %s", &has, &says)
+		status := test.Get[*corev1.PersistentVolumeClaim](r, "ns", "data-0").Status
+		has, says, counts := v.Spec.Capacity[corev1.ResourceStorage], status.Capacity[corev1.ResourceStorage], status.AllocatedResources[corev1.ResourceStorage]
+		if has.Cmp(more) != 0 || says.Cmp(more) != 0 || counts.Cmp(more) != 0 {
+			t.Errorf("volume has %s, claim says %s of which %s count", &has, &says, &counts)
 		}
 
 		_, err = client.MutateStatus(r.Ctx, client.For[*corev1.PersistentVolume](r.Fake), "", v.Name, func(v *corev1.PersistentVolume) error { v.Status.Phase = corev1.VolumeReleased; return nil })

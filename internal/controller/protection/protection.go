@@ -10,8 +10,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/api/binding"
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/controller"
 )
@@ -51,35 +53,50 @@ func NewClaims(d controller.Deps) *Controller[*corev1.PersistentVolumeClaim] {
 	const byClaim = "claim"
 	c := begin[*corev1.PersistentVolumeClaim](d, "persistentvolumeclaim-protection-controller", "kubernetes.io/pvc-protection")
 	pods := client.CacheOf[*corev1.Pod](d.Caches)
-	pods.Index(byClaim, claims)
+	pods.Index(byClaim, func(p *corev1.Pod) (keys []string) {
+		for _, name := range claims(p) {
+			keys = append(keys, p.Namespace+"/"+name)
+		}
+		return keys
+	})
 	pods.Subscribe(func(old, p *corev1.Pod) {
-		if p != nil {
+		if old == nil || p != nil && (!shutDown(p) || shutDown(old)) {
 			return // one more user changes nothing
 		}
-		for _, key := range claims(old) {
-			if pvc, ok := c.objects.Get(old.Namespace, key[len(old.Namespace)+1:]); ok {
+		for _, name := range claims(old) {
+			if pvc, ok := c.objects.Get(old.Namespace, name); ok {
 				c.AddObject(pvc)
 			}
 		}
 	})
 	c.used = func(pvc *corev1.PersistentVolumeClaim) bool {
-		return slices.ContainsFunc(pods.By(byClaim, pvc.Namespace+"/"+pvc.Name), func(p *corev1.Pod) bool { return p.Spec.NodeName != "" })
+		return slices.ContainsFunc(pods.By(byClaim, pvc.Namespace+"/"+pvc.Name), func(p *corev1.Pod) bool { return uses(p, pvc) })
 	}
 	return c
 }
 
-// claims are the claims a pod names, those of its ephemeral volumes included.
-func claims(p *corev1.Pod) []string {
-	var keys []string
+// claims are the names of the claims that a pod has.
+func claims(p *corev1.Pod) (names []string) {
 	for i := range p.Spec.Volumes {
-		switch v := &p.Spec.Volumes[i]; {
-		case v.PersistentVolumeClaim != nil:
-			keys = append(keys, p.Namespace+"/"+v.PersistentVolumeClaim.ClaimName)
-		case v.Ephemeral != nil:
-			keys = append(keys, p.Namespace+"/"+p.Name+"-"+v.Name)
+		if name, _ := binding.ClaimOf(p.Name, &p.Spec.Volumes[i]); name != "" {
+			names = append(names, name)
 		}
 	}
-	return keys
+	return names
+}
+
+// uses is whether a pod needs a claim that it names. A pod that is deleted with its dependents waits for its own
+// claims to go first, so they may once nothing of it runs.
+func uses(p *corev1.Pod, pvc *corev1.PersistentVolumeClaim) bool {
+	return p.Spec.NodeName != "" && slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
+		name, own := binding.ClaimOf(p.Name, &v)
+		return name == pvc.Name && (!own || !shutDown(p) && metav1.IsControlledBy(pvc, p))
+	})
+}
+
+// shutDown is whether the node is done with a pod, or was not waited for.
+func shutDown(p *corev1.Pod) bool {
+	return p.DeletionTimestamp != nil && p.DeletionGracePeriodSeconds != nil && *p.DeletionGracePeriodSeconds == 0
 }
 
 // NewVolumes: a volume is in use while it is bound.

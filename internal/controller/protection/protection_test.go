@@ -48,6 +48,31 @@ func TestClaimStaysWhileAPodUsesIt(t *testing.T) {
 	})
 }
 
+// TestPodDeletedInTheForeground: the pod waits for its own claim, so the claim must not wait for the pod for ever.
+func TestPodDeletedInTheForeground(t *testing.T) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", UID: "u", Finalizers: []string{metav1.FinalizerDeleteDependents}},
+		Spec: corev1.PodSpec{NodeName: "n", Volumes: []corev1.Volume{{Name: "own", VolumeSource: corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}},
+			{Name: "named", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "named"}}}}}}
+	claim := func(name string) *corev1.PersistentVolumeClaim {
+		return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name, Finalizers: []string{"kubernetes.io/pvc-protection"}}}
+	}
+	own := claim("p-own")
+	own.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(pod, corev1.SchemeGroupVersion.WithKind("Pod"))}
+	controllertest.Run(t, parts, []api.Object{pod, own, claim("named")}, func(r *controllertest.Rig) {
+		pvcs, pods := client.For[*corev1.PersistentVolumeClaim](r.Fake), client.For[*corev1.Pod](r.Fake)
+		for _, name := range []string{"p-own", "named"} {
+			r.OK(pvcs.Delete(r.Ctx, "ns", name, metav1.DeleteOptions{}))
+		}
+		for i, grace := range []int64{30, 0} {
+			r.OK(pods.Delete(r.Ctx, "ns", "p", metav1.DeleteOptions{GracePeriodSeconds: &grace}))
+			r.Settle()
+			if l := controllertest.List[*corev1.PersistentVolumeClaim](r); len(l) != 2-i {
+				t.Errorf("%d claims after a deletion with grace period %d", len(l), grace)
+			}
+		}
+	})
+}
+
 func TestClassStaysWhileAClaimHasIt(t *testing.T) {
 	gold := "gold"
 	seed := []api.Object{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -24,6 +25,9 @@ func (s *Set) claim(ctx context.Context, v *podVolumes, vol *corev1.Volume) erro
 	if m := pv.Spec.VolumeMode; m != nil && *m == corev1.PersistentVolumeBlock {
 		return fmt.Errorf("persistent volume %s has volumeMode Block: this node mounts only file systems, use volumeMode Filesystem", pv.Name)
 	}
+	if !s.reserve(v.pod, pv) {
+		return fmt.Errorf("volume uses the ReadWriteOncePod access mode and is already in use by another pod")
+	}
 	readOnly := vol.PersistentVolumeClaim != nil && vol.PersistentVolumeClaim.ReadOnly
 	switch {
 	case pv.Spec.HostPath != nil:
@@ -42,6 +46,21 @@ func (s *Set) claim(ctx context.Context, v *podVolumes, vol *corev1.Volume) erro
 	return fmt.Errorf("persistent volume %s is of a kind this node has no driver for; it mounts local and hostPath volumes, and those of class %s", pv.Name, binding.LocalPath)
 }
 
+// reserve takes a volume that serves one pod at a time for a pod. The scheduler sees to that too, but not every pod
+// comes by it.
+func (s *Set) reserve(pod *corev1.Pod, pv *corev1.PersistentVolume) bool {
+	if !slices.Contains(pv.Spec.AccessModes, corev1.ReadWriteOncePod) {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if uid, taken := s.alone[pv.Name]; taken && uid != pod.UID {
+		return false
+	}
+	s.alone[pv.Name] = pod.UID
+	return true
+}
+
 // local makes sure that the directory of a local volume is there.
 func (s *Set) local(pv *corev1.PersistentVolume) error {
 	if name, ok := Provisioned(s.cfg.Storage, pv); ok {
@@ -51,7 +70,7 @@ func (s *Set) local(pv *corev1.PersistentVolume) error {
 	case err != nil:
 		return fmt.Errorf("path %q of persistent volume %s does not exist on this node", pv.Spec.Local.Path, pv.Name)
 	case !st.IsDir():
-		return fmt.Errorf("path %q of persistent volume %s is no directory", pv.Spec.Local.Path, pv.Name)
+		return fmt.Errorf("path %q of persistent volume %s is no directory, and this node mounts no devices", pv.Spec.Local.Path, pv.Name)
 	}
 	return nil
 }

@@ -81,6 +81,26 @@ func TestClaimsAreMounted(t *testing.T) {
 	}
 }
 
+func TestVolumeForOnePod(t *testing.T) {
+	pv := local(t.TempDir())
+	pv.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}
+	s, first, second := setOf(t, "", pv), claimed("one", false), claimed("two", false)
+	for range 2 {
+		if err := s.Prepare(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Prepare(t.Context(), second); err == nil || !strings.Contains(err.Error(), "already in use by another pod") {
+		t.Error(err)
+	}
+	if err := s.Release(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Prepare(t.Context(), second); err != nil {
+		t.Error("after the first has gone: ", err)
+	}
+}
+
 func TestVolumeDevicesAreRefused(t *testing.T) {
 	p := claimed("u", false)
 	p.Spec.Containers[0].VolumeDevices = []corev1.VolumeDevice{{Name: "data", DevicePath: "/dev/x"}}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -42,9 +43,10 @@ type Config struct {
 
 // Set is the volumes of all pods of a node. Use New. It is safe for concurrent use.
 type Set struct {
-	cfg  Config
-	mu   sync.Mutex
-	pods map[types.UID]*podVolumes
+	cfg   Config
+	mu    sync.Mutex
+	pods  map[types.UID]*podVolumes
+	alone map[string]types.UID // pods that have a volume for themselves, by volume
 }
 
 // podVolumes is one pod's.
@@ -60,7 +62,9 @@ type podVolumes struct {
 }
 
 // New makes a Set.
-func New(cfg Config) *Set { return &Set{cfg: cfg, pods: map[types.UID]*podVolumes{}} }
+func New(cfg Config) *Set {
+	return &Set{cfg: cfg, pods: map[types.UID]*podVolumes{}, alone: map[string]types.UID{}}
+}
 
 // PodDir is the directory of one pod.
 func (s *Set) PodDir(uid types.UID) string { return filepath.Join(s.cfg.Dir, string(uid)) }
@@ -185,6 +189,7 @@ func (s *Set) Release(_ context.Context, pod *corev1.Pod) error {
 	s.mu.Lock()
 	v := s.pods[pod.UID]
 	delete(s.pods, pod.UID)
+	maps.DeleteFunc(s.alone, func(_ string, uid types.UID) bool { return uid == pod.UID })
 	s.mu.Unlock()
 	if v != nil {
 		v.mu.Lock()
