@@ -179,8 +179,9 @@ func (p *Plan) mounts(c *proto.Container) error {
 	}
 	masked := 0
 	for _, m := range s.Linux.MaskedPaths {
-		p.add(openMask{masked})
-		p.Late = append(p.Late, mask{masked, path.Clean("/" + m)})
+		m = path.Clean("/" + m)
+		p.add(openMask{masked, m})
+		p.Late = append(p.Late, mask{masked, m})
 		masked++
 	}
 	p.add(ownMounts{})
