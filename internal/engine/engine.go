@@ -41,6 +41,8 @@ type Info struct {
 	Runtimes []string
 	// CgroupV2 tells which cgroup version containers are limited by.
 	CgroupV2 bool
+	// AppArmor tells that Security.AppArmor can be kept.
+	AppArmor bool
 	ImageDir string // the file system that holds images, for its statistics
 }
 
@@ -288,7 +290,9 @@ type Security struct {
 	ReadOnlyRoot    bool
 	NoNewPrivileges bool
 	// Seccomp: "" and "runtime/default", "unconfined", or "localhost/<absolute path>".
-	Seccomp       string
+	Seccomp string
+	// AppArmor names a profile that is loaded in the kernel: without it, the container is Invalid. "" and
+	// "unconfined" are none.
 	AppArmor      string
 	SELinuxLabel  string
 	UnmaskedProc  bool     // leave /proc and /sys as they are

@@ -261,7 +261,9 @@ func TestRefusedPods(t *testing.T) {
 	big.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1000")}
 	picky := web("picky")
 	picky.Spec.NodeSelector = map[string]string{"disk": "gold"}
-	for want, p := range map[string]*corev1.Pod{"OutOfcpu": big, "NodeAffinity": picky} {
+	confined, profile := web("confined"), "mine" // the fake engine's kernel has no AppArmor
+	confined.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeLocalhost, LocalhostProfile: &profile}}
+	for want, p := range map[string]*corev1.Pod{"OutOfcpu": big, "NodeAffinity": picky, "AppArmor": confined} {
 		w.create(p)
 		got := w.phase(p.Name, corev1.PodFailed)
 		if got.Status.Reason != want || !strings.HasPrefix(got.Status.Message, "Pod was rejected: ") {

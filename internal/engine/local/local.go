@@ -19,6 +19,7 @@ import (
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/image"
+	"github.com/dhow-project/dhow/internal/linux/apparmor"
 	"github.com/dhow-project/dhow/internal/linux/cgroup"
 	"github.com/dhow-project/dhow/internal/network"
 	"github.com/dhow-project/dhow/internal/oci/keeper"
@@ -163,7 +164,7 @@ func (e *Engine) Gateway() []netip.Addr { return e.network.Gateway() }
 // Info is engine.Engine's.
 func (e *Engine) Info(context.Context) (engine.Info, error) {
 	return engine.Info{
-		Name: "dhow", Warnings: e.warnings, Version: e.cfg.Version, CgroupV2: cgroup.V2(), ImageDir: filepath.Join(e.cfg.Dir, "images"),
+		Name: "dhow", Warnings: e.warnings, Version: e.cfg.Version, CgroupV2: cgroup.V2(), AppArmor: apparmor.Enabled(), ImageDir: filepath.Join(e.cfg.Dir, "images"),
 	}, nil
 }
 
