@@ -147,6 +147,9 @@ type SandboxConfig struct {
 	Resources        Resources
 	Sysctls          map[string]string
 	Runtime          string // "" is our own; else one of Info.Runtimes
+	// AutoRemove removes it when the last of its containers has ended, whoever waits for that. Without it nothing is
+	// ever removed that nobody asked to be.
+	AutoRemove bool
 	// Bandwidth limits in bits per second, 0 for none.
 	IngressBandwidth, EgressBandwidth uint64
 }
@@ -385,7 +388,7 @@ type ContainerStats struct {
 	MemoryUsage, WorkingSet, RSS uint64        // bytes
 	PageFaults, MajorPageFaults  uint64
 	Pids                         uint64
-	WritableLayer                Usage
+	WritableLayer                Usage // may be some seconds old
 	OOMKills                     uint64
 }
 

@@ -54,6 +54,7 @@ type Engine struct {
 	profiles sync.Map // *specs.LinuxSeccomp by added capabilities
 	warnings []string
 	leaving  atomic.Bool // the keeper is being stopped
+	settled  atomic.Bool // what an earlier process left is known
 	group    *run.Group
 
 	mu         sync.Mutex // guards the maps, not what they hold
