@@ -124,7 +124,9 @@ func TestAutoRemoveAfterCrash(t *testing.T) {
 	joined := make(chan struct{})
 	attach, leave := context.WithCancel(ctx)
 	defer leave()
-	go func() { attached <- e.Attach(attach, id, engine.Streams{Stdout: lines, Joined: func() { close(joined) }}) }()
+	go func() {
+		attached <- e.Attach(attach, id, engine.Streams{Stdout: lines, Joined: func() { close(joined) }})
+	}()
 	<-joined
 	if err := e.StartContainer(ctx, id); err != nil {
 		t.Fatal(err)
