@@ -83,12 +83,10 @@ func (o *runOptions) plan(image string, command []string, volumes string, env fu
 		name = id
 	}
 	p = runPlan{image: image, pull: o.pull, quiet: o.quiet, remove: o.rm, detach: o.detach, interactive: o.interactive}
-	if p.detach && o.rm {
-		return p, fault.New(fault.Unsupported, "--rm together with -d is not supported yet: leave one of them out")
-	}
 	p.sandbox = engine.SandboxConfig{
 		Name: name, UID: id, Group: "run", Hostname: o.hostname,
 		Labels: map[string]string{"dhow.kind": "run"}, CgroupParent: "run",
+		AutoRemove: o.rm && o.detach, // in the foreground, this command removes it when it has its exit code
 	}
 	if o.hostname == "" {
 		p.sandbox.Hostname = id

@@ -41,6 +41,8 @@ type Info struct {
 	Runtimes []string
 	// CgroupV2 tells which cgroup version containers are limited by.
 	CgroupV2 bool
+	// AppArmor tells that Security.AppArmor can be kept.
+	AppArmor bool
 	ImageDir string // the file system that holds images, for its statistics
 }
 
@@ -145,6 +147,9 @@ type SandboxConfig struct {
 	Resources        Resources
 	Sysctls          map[string]string
 	Runtime          string // "" is our own; else one of Info.Runtimes
+	// AutoRemove removes it when the last of its containers has ended, whoever waits for that. Without it nothing is
+	// ever removed that nobody asked to be.
+	AutoRemove bool
 	// Bandwidth limits in bits per second, 0 for none.
 	IngressBandwidth, EgressBandwidth uint64
 }
@@ -288,7 +293,9 @@ type Security struct {
 	ReadOnlyRoot    bool
 	NoNewPrivileges bool
 	// Seccomp: "" and "runtime/default", "unconfined", or "localhost/<absolute path>".
-	Seccomp       string
+	Seccomp string
+	// AppArmor names a profile that is loaded in the kernel: without it, the container is Invalid. "" and
+	// "unconfined" are none.
 	AppArmor      string
 	SELinuxLabel  string
 	UnmaskedProc  bool     // leave /proc and /sys as they are
@@ -381,7 +388,7 @@ type ContainerStats struct {
 	MemoryUsage, WorkingSet, RSS uint64        // bytes
 	PageFaults, MajorPageFaults  uint64
 	Pids                         uint64
-	WritableLayer                Usage
+	WritableLayer                Usage // may be some seconds old
 	OOMKills                     uint64
 }
 

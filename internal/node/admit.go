@@ -9,6 +9,8 @@ import (
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
+
+	"github.com/dhow-project/dhow/internal/node/spec"
 )
 
 // admit decides whether the node takes a pod that was bound to it, in upstream's order and words. p.mu is held.
@@ -34,7 +36,22 @@ func (p *pods) admit(pod *corev1.Pod) (reason, message string) {
 	if _, untolerated := corev1helpers.FindMatchingUntoleratedTaint(klog.Background(), node.Spec.Taints, pod.Spec.Tolerations, noExecute, false); untolerated {
 		return "TaintToleration", "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
 	}
+	if !p.n.self.appArmor() && wantsAppArmor(pod) {
+		return "AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host"
+	}
 	return "", ""
+}
+
+// wantsAppArmor: RuntimeDefault is no wish for a profile of anybody's, and is granted without one.
+func wantsAppArmor(pod *corev1.Pod) bool {
+	for _, l := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range l {
+			if name := spec.AppArmor(pod, &l[i]); name != "" && name != "unconfined" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // fits compares requests with what is left.

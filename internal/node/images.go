@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/node/env"
 	"github.com/dhow-project/dhow/internal/node/pod"
 	"github.com/dhow-project/dhow/internal/x/fault"
@@ -46,11 +47,15 @@ func (i *images) Present(ctx context.Context, _ *corev1.Pod, c *corev1.Container
 	case err != nil && policy(c) == corev1.PullNever:
 		return "", &pod.Failure{Reason: "ErrImageNeverPull", Event: "ErrImageNeverPull",
 			Message: fmt.Sprintf("Container image %q is not present with pull policy of Never", c.Image)}
-	case err != nil || policy(c) == corev1.PullAlways:
+	case err != nil || policy(c) == corev1.PullAlways && !ours(img):
 		return "", nil
 	}
 	return img.ID, nil
 }
+
+// ours reports whether an image was built or loaded here and never pulled: the registry that has it is our own, which serves
+// this very store, so that asking it would change nothing (docs/decisions/always.md).
+func ours(img engine.Image) bool { return len(img.Digests) == 0 }
 
 // policy is the pull policy, with the API's default for objects that skipped defaulting.
 func policy(c *corev1.Container) corev1.PullPolicy {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -261,7 +262,9 @@ func TestRefusedPods(t *testing.T) {
 	big.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1000")}
 	picky := web("picky")
 	picky.Spec.NodeSelector = map[string]string{"disk": "gold"}
-	for want, p := range map[string]*corev1.Pod{"OutOfcpu": big, "NodeAffinity": picky} {
+	confined, profile := web("confined"), "mine" // the fake engine's kernel has no AppArmor
+	confined.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{AppArmorProfile: &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeLocalhost, LocalhostProfile: &profile}}
+	for want, p := range map[string]*corev1.Pod{"OutOfcpu": big, "NodeAffinity": picky, "AppArmor": confined} {
 		w.create(p)
 		got := w.phase(p.Name, corev1.PodFailed)
 		if got.Status.Reason != want || !strings.HasPrefix(got.Status.Message, "Pod was rejected: ") {
@@ -377,4 +380,22 @@ func TestNodeObjectAndLease(t *testing.T) {
 	if c := n.Status.Conditions[3]; c.Type != corev1.NodeReady || c.Status != corev1.ConditionTrue {
 		t.Errorf("%+v", c)
 	}
+}
+
+// An image that was built here runs under the policy Always, which kubectl gives to every "latest": our own registry has it. One that
+// came from elsewhere is asked for again.
+func TestAlwaysWithOurOwnImage(t *testing.T) {
+	w := newWorld(t)
+	w.eng.AddImage(engine.Image{Tags: []string{"built:latest"}, Digests: []string{}})
+	w.eng.AddImage(engine.Image{Tags: []string{"pulled:latest"}})
+	w.eng.PullError = func(string) error { return errors.New("no registry answers") }
+	for _, name := range []string{"built", "pulled"} {
+		p := web(name)
+		p.Spec.Containers[0].Image, p.Spec.Containers[0].ImagePullPolicy = name+":latest", corev1.PullAlways
+		w.create(p)
+	}
+	w.running("built")
+	w.until("pulled", "waiting for its image", func(p *corev1.Pod) bool {
+		return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].State.Waiting != nil && p.Status.ContainerStatuses[0].State.Waiting.Reason == "ErrImagePull"
+	})
 }

@@ -144,6 +144,12 @@ func (s *self) checkEngine(ctx context.Context) {
 	}
 }
 
+// appArmor tells whether the engine can keep a profile.
+func (s *self) appArmor() bool {
+	info, err := s.cfg.Engine.Info(context.Background())
+	return err == nil && info.AppArmor
+}
+
 // register makes the Node or brings the one that is there up to date, until the API takes it.
 func (s *self) register(ctx context.Context) error {
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {

@@ -40,6 +40,7 @@ func Run(t *testing.T, o Options) {
 		{"StopHonoursGrace", stopGrace},
 		{"StopInParallel", stopParallel},
 		{"SandboxStopEndsContainers", sandboxStop},
+		{"AutoRemove", autoRemove},
 		{"EventsInOrder", eventOrder},
 		{"EventsEndWithContext", eventsEnd},
 		{"Exec", exec},

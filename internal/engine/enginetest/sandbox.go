@@ -170,3 +170,26 @@ func eventsEnd(v *env) {
 	for range ch { // must end
 	}
 }
+
+// autoRemove: the last container's end is the sandbox's, and no other's.
+func autoRemove(v *env) {
+	events := v.events()
+	id := v.sandbox(func(c *engine.SandboxConfig) { c.AutoRemove = true })
+	long := v.run(id, "long", "while true; do sleep 1; done")
+	short := v.run(id, "short", "exit 3")
+	if c := v.exited(events, short); c.ExitCode != 3 {
+		v.Errorf("%+v", c)
+	}
+	if s, err := v.Sandbox(v.ctx, id); err != nil || s.State != engine.SandboxReady {
+		v.Errorf("one container still runs: %v, %v", s.State, err)
+	}
+	v.must(v.StopContainer(v.ctx, long, 0))
+	for ev := range events {
+		if ev.Type == engine.SandboxRemoved && ev.SandboxID == id {
+			break
+		}
+	}
+	if _, err := v.Container(v.ctx, short); !fault.Is(err, fault.NotFound) {
+		v.Errorf("a container of a removed sandbox: %v", err)
+	}
+}

@@ -126,6 +126,18 @@ func (e *Engine) exit(c *container, code, signal int, reason, msg string) {
 	c.closeLog()
 	close(c.gone)
 	e.emit(engine.ContainerDied, c.SandboxID, c.ID)
+	if s := e.sandboxes[c.SandboxID]; s != nil && s.Config.AutoRemove && e.allEnded(s.ID) {
+		go func() { _ = e.RemoveSandbox(context.Background(), s.ID) }()
+	}
+}
+
+func (e *Engine) allEnded(sandbox string) bool {
+	for _, c := range e.containers {
+		if c.SandboxID == sandbox && c.State != engine.ContainerExited {
+			return false
+		}
+	}
+	return true
 }
 
 // Exit makes a running container exit with a code, as if its process had.

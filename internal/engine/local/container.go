@@ -23,6 +23,7 @@ type container struct {
 	record  containerRecord
 	removed bool
 	exited  chan struct{} // closed when the record says so
+	layer   layerUsage
 }
 
 func (e *Engine) containerDir(id string) string { return filepath.Join(e.containerRoot(), id) }
@@ -47,6 +48,9 @@ func (e *Engine) containersOf(sandbox string) []*container {
 	}
 	return out
 }
+
+// upperDir is where a container's writes go, in its directory.
+const upperDir = "upper"
 
 // overlay is the root of a container: its layers, and where its writes go.
 type overlay struct {
@@ -159,7 +163,7 @@ func (e *Engine) imageRoot(imageID, id string) (*overlay, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := &overlay{lower: lower, upper: filepath.Join(e.containerDir(id), "upper"), work: filepath.Join(e.containerDir(id), "work"), volatile: true}
+	root := &overlay{lower: lower, upper: filepath.Join(e.containerDir(id), upperDir), work: filepath.Join(e.containerDir(id), "work"), volatile: true}
 	for _, d := range []string{root.upper, root.work} {
 		if err := os.Mkdir(d, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			return nil, err

@@ -41,19 +41,19 @@ func (e *Engine) exec(ctx context.Context, c *container, x engine.ExecConfig) (i
 	if err != nil {
 		return 0, err
 	}
-	in, err := e.input(ctx, c, s.view(), im)
+	in, err := e.processInput(c.view().Config, s.view(), im)
 	if err != nil {
 		return 0, err
 	}
-	compiled, err := spec.Compile(execInput(in, x))
+	process, filter, err := spec.CompileProcess(execInput(in, x))
 	if err != nil {
 		return 0, err
 	}
 	p := &pipes{}
 	defer p.close()
 	xc := keeper.Exec{
-		Process: compiled.Process, User: userOf(c.record.Config, im), Group: toUint32(c.record.Config.Security.Group),
-		StrictGroups: c.record.Config.Security.StrictGroups, TTY: x.TTY, Seccomp: compiled.Linux.Seccomp,
+		Process: process, User: userOf(c.record.Config, im), Group: toUint32(c.record.Config.Security.Group),
+		StrictGroups: c.record.Config.Security.StrictGroups, TTY: x.TTY, Seccomp: filter,
 	}
 	if x.User != "" {
 		xc.User, xc.Group = x.User, nil

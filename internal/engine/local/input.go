@@ -21,29 +21,35 @@ import (
 // input translates a container's config into what the spec compiler wants.
 func (e *Engine) input(ctx context.Context, c *container, s engine.Sandbox, im image.Image) (spec.Input, error) {
 	r := c.view()
-	conf := r.Config
-	in := spec.Input{
-		Image:   imageDefaults(im),
-		Command: conf.Command, Args: conf.Args, Env: conf.Env, WorkingDir: conf.WorkingDir,
-		Hostname: s.Config.Hostname, TTY: conf.TTY, ReadOnlyRoot: conf.Security.ReadOnlyRoot,
-		Resources: linuxResources(conf.Resources), Rlimits: rlimits(conf.Resources),
-		CgroupPath:  e.containerCgroup(s.Config, r.ID),
-		OOMScoreAdj: conf.Resources.OOMScoreAdj,
-		Annotations: conf.Annotations,
+	in, err := e.processInput(r.Config, s, im)
+	if err != nil {
+		return in, err
 	}
-	var err error
-	if in.Namespaces, err = e.namespaces(ctx, conf, s); err != nil {
+	in.ReadOnlyRoot = r.Config.Security.ReadOnlyRoot
+	in.Resources, in.CgroupPath = linuxResources(r.Config.Resources), e.containerCgroup(s.Config, r.ID)
+	in.Annotations = r.Config.Annotations
+	if in.Namespaces, err = e.namespaces(ctx, r.Config, s); err != nil {
 		return in, err
 	}
 	if s.Config.Network != engine.Host {
 		in.Sysctls = s.Config.Sysctls
 	}
-	if in.Devices, err = e.devices(conf, s.Config); err != nil {
+	if in.Devices, err = e.devices(r.Config, s.Config); err != nil {
 		return in, err
 	}
-	if in.Mounts, err = e.mounts(conf, s); err != nil {
-		return in, err
+	in.Mounts, err = e.mounts(r.Config, s)
+	return in, err
+}
+
+// processInput is the part that every process of the container shares.
+func (e *Engine) processInput(conf engine.ContainerConfig, s engine.Sandbox, im image.Image) (spec.Input, error) {
+	in := spec.Input{
+		Image:   imageDefaults(im),
+		Command: conf.Command, Args: conf.Args, Env: conf.Env, WorkingDir: conf.WorkingDir,
+		Hostname: s.Config.Hostname, TTY: conf.TTY,
+		Rlimits: rlimits(conf.Resources), OOMScoreAdj: conf.Resources.OOMScoreAdj,
 	}
+	var err error
 	in.Security, err = e.security(conf.Security)
 	return in, err
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/image"
+	"github.com/dhow-project/dhow/internal/linux/apparmor"
 	"github.com/dhow-project/dhow/internal/linux/cgroup"
 	"github.com/dhow-project/dhow/internal/network"
 	"github.com/dhow-project/dhow/internal/oci/keeper"
@@ -53,6 +54,7 @@ type Engine struct {
 	profiles sync.Map // *specs.LinuxSeccomp by added capabilities
 	warnings []string
 	leaving  atomic.Bool // the keeper is being stopped
+	settled  atomic.Bool // what an earlier process left is known
 	group    *run.Group
 
 	mu         sync.Mutex // guards the maps, not what they hold
@@ -163,7 +165,7 @@ func (e *Engine) Gateway() []netip.Addr { return e.network.Gateway() }
 // Info is engine.Engine's.
 func (e *Engine) Info(context.Context) (engine.Info, error) {
 	return engine.Info{
-		Name: "dhow", Warnings: e.warnings, Version: e.cfg.Version, CgroupV2: cgroup.V2(), ImageDir: filepath.Join(e.cfg.Dir, "images"),
+		Name: "dhow", Warnings: e.warnings, Version: e.cfg.Version, CgroupV2: cgroup.V2(), AppArmor: apparmor.Enabled(), ImageDir: filepath.Join(e.cfg.Dir, "images"),
 	}, nil
 }
 

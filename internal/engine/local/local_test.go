@@ -9,12 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/dhow-project/dhow/internal/engine"
 	"github.com/dhow-project/dhow/internal/engine/local"
 	"github.com/dhow-project/dhow/internal/linux/linuxtest"
+	"github.com/dhow-project/dhow/internal/x/fault"
 )
 
 // open gives an engine of its own on this host.
@@ -100,6 +103,87 @@ func TestContainerLife(t *testing.T) {
 	if err != nil || !strings.Contains(string(log), "stdout F built\n") || !strings.Contains(string(log), "stdout F box\n") {
 		t.Errorf("log %q, %v", log, err)
 	}
+}
+
+// A sandbox that is to go with its last container goes although nobody was there when that ended, and one is counted
+// what it writes.
+func TestAutoRemoveAfterCrash(t *testing.T) {
+	e, cfg := openConfig(t)
+	ctx := t.Context()
+	image := busybox(t, e)
+	sandbox, err := e.CreateSandbox(ctx, engine.SandboxConfig{Name: "s", Group: "run", UID: "u", AutoRemove: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := e.CreateContainer(ctx, sandbox, engine.ContainerConfig{Name: "c", Image: image, Command: []string{"/bin/sh", "-c", "dd if=/dev/zero of=/big bs=1024 count=512; echo done; sleep 1000"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := &waiter{want: "done", found: make(chan struct{})}
+	attached := make(chan error, 1)
+	joined := make(chan struct{})
+	attach, leave := context.WithCancel(ctx)
+	defer leave()
+	go func() {
+		attached <- e.Attach(attach, id, engine.Streams{Stdout: lines, Joined: func() { close(joined) }})
+	}()
+	<-joined
+	if err := e.StartContainer(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	<-lines.found
+	if s, err := e.ContainerStats(ctx, id); err != nil || s.WritableLayer.Bytes < 512<<10 || s.WritableLayer.Inodes == 0 {
+		t.Errorf("writable layer: %+v, %v", s.WritableLayer, err)
+	}
+	leave()
+	<-attached
+	c, err := e.Container(ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(c.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	e, err = local.Open(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := e.Purge(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	events, err := e.Events(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := e.Sandbox(ctx, sandbox); fault.Is(err, fault.NotFound) {
+			return
+		}
+		if _, ok := <-events; !ok {
+			t.Fatal("the engine went away")
+		}
+	}
+}
+
+// waiter looks for a word in what is written.
+type waiter struct {
+	want  string
+	text  strings.Builder
+	found chan struct{}
+	once  sync.Once
+}
+
+func (w *waiter) Write(b []byte) (int, error) {
+	w.text.Write(b)
+	if strings.Contains(w.text.String(), w.want) {
+		w.once.Do(func() { close(w.found) })
+	}
+	return len(b), nil
 }
 
 func BenchmarkPod(b *testing.B) {

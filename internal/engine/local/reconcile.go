@@ -38,6 +38,7 @@ func (e *Engine) reconcile(ctx context.Context) error {
 		return err
 	}
 	e.group.Go("follow the keeper", func(ctx context.Context) error { return e.follow(ctx, events) })
+	e.sweep()
 	return nil
 }
 

@@ -61,6 +61,9 @@ func (e *Engine) change(c *container, f func(*lastState) string) {
 	if event != "" {
 		e.emit(c, event)
 	}
+	if event == engine.ContainerDied {
+		e.swept(c.record.SandboxID)
+	}
 }
 
 func (e *Engine) emit(c *container, event string) {

@@ -26,6 +26,7 @@ func (e *Engine) ContainerStats(_ context.Context, id string) (engine.ContainerS
 	return engine.ContainerStats{
 		ID: id, Time: u.Time, CPUUsage: u.CPU, MemoryUsage: u.MemoryUsage, WorkingSet: u.WorkingSet, RSS: u.RSS,
 		PageFaults: u.PageFaults, MajorPageFaults: u.MajorPageFaults, Pids: u.Pids, OOMKills: u.OOMKills,
+		WritableLayer: e.writableLayer(c),
 	}, nil
 }
 

@@ -4,9 +4,8 @@ package caps
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,18 +47,18 @@ next:
 	return s, nil
 }
 
-// Last is the number of the running kernel's last capability.
-func Last() int {
-	b, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
-	if err != nil {
-		return 40
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil || n < 0 || n > 63 {
-		return 40
+// Last is the number of the running kernel's last capability. It asks the kernel once, and no file: who calls may be in
+// the root of a container already.
+var Last = sync.OnceValue(func() int {
+	n := 0
+	for n < 63 {
+		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(n+1), 0, 0, 0); err != nil {
+			break
+		}
+		n++
 	}
 	return n
-}
+})
 
 // Has reports whether capability n is in s.
 func (s Set) Has(n int) bool { return s>>n&1 == 1 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -28,7 +29,7 @@ func Security(p *corev1.Pod, c *corev1.Container, seccompDir string) engine.Secu
 		NoNewPrivileges: own.AllowPrivilegeEscalation != nil && !*own.AllowPrivilegeEscalation,
 		UnmaskedProc:    own.ProcMount != nil && *own.ProcMount == corev1.UnmaskedProcMount,
 		Seccomp:         seccomp(first(own.SeccompProfile, pod.SeccompProfile), seccompDir),
-		AppArmor:        apparmor(first(own.AppArmorProfile, pod.AppArmorProfile)),
+		AppArmor:        AppArmor(p, c),
 		SELinuxLabel:    selinux(first(own.SELinuxOptions, pod.SELinuxOptions)),
 		Group:           first(own.RunAsGroup, pod.RunAsGroup),
 	}
@@ -73,14 +74,33 @@ func seccomp(p *corev1.SeccompProfile, dir string) string {
 	return "unconfined"
 }
 
-func apparmor(p *corev1.AppArmorProfile) string {
-	switch {
-	case p == nil || p.Type == corev1.AppArmorProfileTypeRuntimeDefault:
-		return ""
-	case p.Type == corev1.AppArmorProfileTypeLocalhost && p.LocalhostProfile != nil:
-		return *p.LocalhostProfile
+// AppArmor is the profile of a container in the engine's words: its own field, the pod's, or the annotation of before v1.30.
+// RuntimeDefault is "": the engine has no profile of its own.
+func AppArmor(p *corev1.Pod, c *corev1.Container) string {
+	profile := (*corev1.AppArmorProfile)(nil)
+	if p.Spec.SecurityContext != nil {
+		profile = p.Spec.SecurityContext.AppArmorProfile
 	}
-	return "unconfined"
+	if c.SecurityContext != nil {
+		profile = first(c.SecurityContext.AppArmorProfile, profile)
+	}
+	if profile == nil {
+		old := p.Annotations[corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix+c.Name]
+		if name, local := strings.CutPrefix(old, corev1.DeprecatedAppArmorBetaProfileNamePrefix); local {
+			return name
+		}
+		if old == corev1.DeprecatedAppArmorBetaProfileNameUnconfined {
+			return "unconfined"
+		}
+		return ""
+	}
+	switch {
+	case profile.Type == corev1.AppArmorProfileTypeLocalhost && profile.LocalhostProfile != nil:
+		return *profile.LocalhostProfile
+	case profile.Type == corev1.AppArmorProfileTypeUnconfined:
+		return "unconfined"
+	}
+	return ""
 }
 
 func selinux(o *corev1.SELinuxOptions) string {

@@ -22,6 +22,7 @@ type payload struct {
 	tty      bool
 	stdio    [3]int
 	init     int  // the program to be instead of a command, or -1
+	proc     int  // a procfs of its own, for a profile
 	full     bool // it has all capabilities to choose from: a user namespace gives them
 }
 
@@ -51,6 +52,7 @@ func become(t *proc.Table, p *payload) error {
 	if err := rlimits(t, p.process.Rlimits); err != nil {
 		return err
 	}
+	confine(t, p.proc, p.process.ApparmorProfile)
 	if p.seccomp != nil && !p.process.NoNewPrivileges {
 		seccomp(t, p.seccomp)
 	}

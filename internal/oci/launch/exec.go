@@ -22,8 +22,14 @@ func Exec(e *proto.Exec, target Target, stdio [3]int) (*Process, error) {
 	if e.Process == nil || len(e.Process.Args) == 0 {
 		return nil, fault.New(fault.Invalid, "no command")
 	}
+	if err := confinable(e.Process); err != nil {
+		return nil, err
+	}
 	r := newRoom("", "")
 	defer r.close()
+	if err := r.ownProc(e.Process); err != nil {
+		return nil, err
+	}
 	var child *proc.Child
 	err := proc.OnThread(func() (err error) {
 		child, err = enter(e, target, r, stdio)
@@ -78,6 +84,9 @@ func enter(e *proto.Exec, target Target, r *room, stdio [3]int) (*proc.Child, er
 	}
 	t := new(proc.Table)
 	keep := append(p.ChildFds(), stdio[0], stdio[1], stdio[2])
+	if r.attr >= 0 {
+		keep = append(keep, r.attr)
+	}
 	t.KeepOnly(append(keep, target.Pidfd))
 	// Not earlier: with nsdelegate (cgroups(7)), which systemd sets, the kernel lets nobody inside a cgroup
 	// namespace be born in a cgroup unless it is in one below that namespace's root already.
@@ -88,7 +97,7 @@ func enter(e *proto.Exec, target Target, r *room, stdio [3]int) (*proc.Child, er
 	t.KeepOnly(keep)
 	t.Call("make session", unix.SYS_SETSID, nil)
 	t.Wait(p)
-	err = become(t, &payload{process: e.Process, identity: r.identity, seccomp: e.Seccomp, tty: e.TTY, stdio: stdio, init: -1, full: target.User})
+	err = become(t, &payload{process: e.Process, identity: r.identity, seccomp: e.Seccomp, tty: e.TTY, stdio: stdio, init: -1, proc: r.attr, full: target.User})
 	if err == nil {
 		var child *proc.Child
 		if child, err = proc.Start(t, p, 0, r.cgroup); err == nil {

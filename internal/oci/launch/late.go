@@ -99,7 +99,11 @@ func (s mask) String() string { return "mask " + s.path }
 
 func (s mask) add(r *room, l *late) {
 	pair := r.masks[s.index]
-	l.keep = append(l.keep, pair[0], pair[1])
+	for _, fd := range pair {
+		if fd >= 0 {
+			l.keep = append(l.keep, fd)
+		}
+	}
 	const resolve = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
 	step := s.String()
 	// A directory: open, move, close, go past the file's three calls.

@@ -50,6 +50,9 @@ func Compile(c *proto.Container) (*Plan, error) {
 	if !path.IsAbs(s.Process.Cwd) {
 		return nil, fault.New(fault.Invalid, "working directory %q is not absolute", s.Process.Cwd)
 	}
+	if names := hooks(s.Hooks); len(names) > 0 {
+		return nil, fault.New(fault.Unsupported, "hooks are not run: take %s out of the bundle, or use a runtime that runs them", strings.Join(names, " and "))
+	}
 	switch s.Linux.RootfsPropagation {
 	case "", "private", "rprivate":
 	default:
@@ -74,6 +77,24 @@ func Compile(c *proto.Container) (*Plan, error) {
 	}
 	p.add(pivot{})
 	return p, nil
+}
+
+// hooks names those that somebody expects to be run (runtime-spec, "POSIX-platform Hooks"). A container that lacks what they
+// would have done must not start.
+func hooks(h *specs.Hooks) (names []string) {
+	if h == nil {
+		return nil
+	}
+	for _, k := range []struct {
+		name  string
+		hooks []specs.Hook
+	}{{"prestart", h.Prestart}, {"createRuntime", h.CreateRuntime}, {"createContainer", h.CreateContainer}, //nolint:staticcheck // prestart is deprecated, and refused too
+		{"startContainer", h.StartContainer}, {"poststart", h.Poststart}, {"poststop", h.Poststop}} {
+		if len(k.hooks) > 0 {
+			names = append(names, k.name)
+		}
+	}
+	return names
 }
 
 func (p *Plan) add(s ...Step) { p.Steps = append(p.Steps, s...) }
@@ -179,8 +200,9 @@ func (p *Plan) mounts(c *proto.Container) error {
 	}
 	masked := 0
 	for _, m := range s.Linux.MaskedPaths {
-		p.add(openMask{masked})
-		p.Late = append(p.Late, mask{masked, path.Clean("/" + m)})
+		m = path.Clean("/" + m)
+		p.add(openMask{masked, m})
+		p.Late = append(p.Late, mask{masked, m})
 		masked++
 	}
 	p.add(ownMounts{})

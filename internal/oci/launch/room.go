@@ -17,6 +17,7 @@ type room struct {
 	fds        []int
 	root       int // the container's root, once mounted
 	proc       int
+	attr       int // the same, when the process needs it, or -1
 	user       int // user namespace or -1
 	cgroup     int // v2 cgroup to be born in or -1
 	cgroupDirs []int
@@ -38,7 +39,7 @@ type detached struct {
 }
 
 func newRoom(pivotDir, emptyDir string) *room {
-	return &room{pivotDir: pivotDir, emptyDir: emptyDir, root: -1, proc: -1, user: -1, cgroup: -1,
+	return &room{pivotDir: pivotDir, emptyDir: emptyDir, root: -1, proc: -1, attr: -1, user: -1, cgroup: -1,
 		devpts: -1, console: -1, slave: -1, self: -1, detached: map[int]detached{}, masks: map[int][2]int{}}
 }
 

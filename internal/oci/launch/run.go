@@ -34,9 +34,15 @@ func Create(c *proto.Container, dirs Dirs, stdio [3]int) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := confinable(c.Spec.Process); err != nil {
+		return nil, err
+	}
 	r := newRoom(dirs.Pivot, dirs.Empty)
 	r.spec = c.Spec
 	defer r.close()
+	if err := r.ownProc(c.Spec.Process); err != nil {
+		return nil, err
+	}
 	if c.Init {
 		if r.self, err = unix.Open("/proc/self/exe", unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
 			return nil, fmt.Errorf("open own program: %w", err)
@@ -77,12 +83,15 @@ func fork(r *room, plan *Plan, c *proto.Container, stdio [3]int) (*proc.Child, e
 		stdio = [3]int{r.slave, r.slave, r.slave}
 	}
 	t := new(proc.Table)
-	keep := append(p.ChildFds(), r.root, stdio[0], stdio[1], stdio[2])
+	last := append(p.ChildFds(), stdio[0], stdio[1], stdio[2])
+	for _, fd := range []int{r.self, r.attr} {
+		if fd >= 0 {
+			last = append(last, fd)
+		}
+	}
+	keep := append(last[:len(last):len(last)], r.root)
 	if r.user >= 0 {
 		keep = append(keep, r.user)
-	}
-	if r.self >= 0 {
-		keep = append(keep, r.self)
 	}
 	// The late steps say which descriptors they need before anything is closed.
 	late := &late{t: new(proc.Table), root: r.root}
@@ -100,13 +109,9 @@ func fork(r *room, plan *Plan, c *proto.Container, stdio [3]int) (*proc.Child, e
 		// The copy belongs to the user namespace, so that its root may mount.
 		t.Call("make mount namespace", unix.SYS_UNSHARE, []proc.Arg{proc.Num(unix.CLONE_NEWNS)})
 	}
-	keep = append(p.ChildFds(), stdio[0], stdio[1], stdio[2])
-	if r.self >= 0 {
-		keep = append(keep, r.self)
-	}
-	t.KeepOnly(keep)
+	t.KeepOnly(last)
 	t.Wait(p)
-	err = become(t, &payload{process: c.Spec.Process, identity: r.identity, seccomp: c.Seccomp, tty: c.TTY, stdio: stdio, init: r.self, full: r.user >= 0})
+	err = become(t, &payload{process: c.Spec.Process, identity: r.identity, seccomp: c.Seccomp, tty: c.TTY, stdio: stdio, init: r.self, proc: r.attr, full: r.user >= 0})
 	if err != nil {
 		p.Close()
 		return nil, err

@@ -139,27 +139,3 @@ func (bindConsole) do(r *room) error {
 	defer unix.Close(m)
 	return mount.Move(m, target)
 }
-
-// openMask prepares what hides one path: /dev/null for a file, an empty directory for another.
-type openMask struct{ index int }
-
-func (s openMask) String() string { return fmt.Sprintf("open mask %d", s.index) }
-
-func (s openMask) do(r *room) error {
-	var pair [2]int
-	for i, name := range []string{"/dev/null", r.emptyDir} {
-		fd, err := unix.Open(name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("open %s: %w", name, err)
-		}
-		m, err := mount.Bind(fd, false)
-		unix.Close(fd)
-		if err != nil {
-			return err
-		}
-		r.own(m)
-		pair[i] = m
-	}
-	r.masks[s.index] = pair
-	return mount.SetAttr(pair[1], mount.Attr{Set: unix.MOUNT_ATTR_RDONLY, UserNS: -1}, false)
-}
