@@ -31,6 +31,7 @@ func CustomResourceDefinition() *api.Kind {
 			halves.KeepStatus(obj, old)
 			storeVersion(obj.(*apiextensionsv1.CustomResourceDefinition))
 		},
+		BeginDelete:    kit.On(crdBeginDelete),
 		Validate:       kit.To(crdValidate),
 		ValidateUpdate: kit.ToBoth(crdValidateUpdate),
 		Subresources: []api.Subresource{
