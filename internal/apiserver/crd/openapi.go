@@ -37,11 +37,11 @@ func typeMeta(s *spec.Schema, v2 bool) {
 	doc := metav1.TypeMeta{}.SwaggerDoc()
 	s.SetProperty("apiVersion", *spec.StringProperty().WithDescription(doc["apiVersion"]))
 	s.SetProperty("kind", *spec.StringProperty().WithDescription(doc["kind"]))
-	prefix := "#/components/schemas/"
-	if v2 {
-		prefix = "#/definitions/"
+	metadata := spec.RefSchema("#/definitions/" + objectMeta)
+	if !v2 { // what stands beside a reference does not count there
+		metadata = &spec.Schema{SchemaProps: spec.SchemaProps{AllOf: []spec.Schema{*spec.RefSchema("#/components/schemas/" + objectMeta)}}}
 	}
-	s.SetProperty("metadata", *spec.RefSchema(prefix + objectMeta).WithDescription(metav1.PartialObjectMetadata{}.SwaggerDoc()["metadata"]))
+	s.SetProperty("metadata", *metadata.WithDescription(metav1.PartialObjectMetadata{}.SwaggerDoc()["metadata"]))
 }
 
 // embedded completes objects inside of objects.
