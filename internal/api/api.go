@@ -8,7 +8,6 @@
 package api
 
 import (
-	"fmt"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,6 +29,7 @@ type Object interface {
 // (Versions[0]) and may be nil. Kinds are immutable once built.
 type Kind struct {
 	Kind       string // "Deployment"
+	ListKind   string // empty means Kind + "List"
 	Resource   string // "deployments"
 	Singular   string // "deployment"; empty means lower-case Kind
 	ShortNames []string
@@ -75,6 +75,8 @@ type Kind struct {
 	Graceful func(obj Object, requested *int64) int64
 	// DefaultOrphan: dependents are orphaned when the client does not say (replicationcontrollers).
 	DefaultOrphan bool
+	// BeginDelete changes an object that is about to be marked as being deleted (finalizers, conditions).
+	BeginDelete func(Object)
 
 	Subresources []Subresource
 
@@ -85,6 +87,9 @@ type Kind struct {
 
 	// Fields are the selectable fields beyond metadata.name and metadata.namespace.
 	Fields map[string]func(Object) string
+
+	// Custom is set on kinds that were made from data at run time.
+	Custom *Custom
 }
 
 // Version is one served version of a kind.
@@ -96,6 +101,19 @@ type Version struct {
 	// FromHub and ToHub convert; both nil when this version's Go type is the hub's.
 	FromHub func(Object) (Object, error)
 	ToHub   func(Object) (Object, error)
+
+	// The rest is for custom resources, whose versions differ in more than a Go type. Where it is nil, the kind's holds.
+
+	// Unserved versions are known, and perhaps stored, but no client can ask for them.
+	Unserved bool
+	// Deprecation is the warning that every call to a deprecated version is answered with.
+	Deprecation  string
+	Subresources []Subresource
+	Columns      []metav1.TableColumnDefinition
+	Cells        func(obj Object, now time.Time) []any
+	Fields       map[string]func(Object) string
+	// Coerce makes a decoded object fit the schema's structure: unknown fields are dropped and, if asked for, named.
+	Coerce func(obj Object, unknown bool) (fields []string, err error)
 }
 
 // GroupVersion of the version.
@@ -140,38 +158,26 @@ func (k *Kind) GroupVersionKind() schema.GroupVersionKind {
 	return k.Hub().GroupVersion().WithKind(k.Kind)
 }
 
-// Registry finds kinds. It is immutable and safe for concurrent use.
-type Registry struct {
-	kinds      []*Kind
-	byResource map[schema.GroupResource]*Kind
-	byKind     map[schema.GroupKind]*Kind
-}
-
-// NewRegistry indexes kinds. Two kinds with one name are a programming error and panic.
-func NewRegistry(kinds []*Kind) *Registry {
-	r := &Registry{kinds, map[schema.GroupResource]*Kind{}, map[schema.GroupKind]*Kind{}}
-	for _, k := range kinds {
-		groups := map[string]bool{}
-		for _, v := range k.Versions {
-			if groups[v.Group] {
-				continue
-			}
-			groups[v.Group] = true
-			gr, gk := schema.GroupResource{Group: v.Group, Resource: k.Resource}, schema.GroupKind{Group: v.Group, Kind: k.Kind}
-			if r.byResource[gr] != nil {
-				panic(fmt.Sprintf("api: %s registered twice", gr))
-			}
-			r.byResource[gr], r.byKind[gk] = k, k
-		}
+// SubresourcesOf are the subresources of Versions[i].
+func (k *Kind) SubresourcesOf(i int) []Subresource {
+	if v := &k.Versions[i]; v.Subresources != nil {
+		return v.Subresources
 	}
-	return r
+	return k.Subresources
 }
 
-// Kinds in the order of their registration.
-func (r *Registry) Kinds() []*Kind { return r.kinds }
+// FieldsOf are the selectable fields of Versions[i].
+func (k *Kind) FieldsOf(i int) map[string]func(Object) string {
+	if v := &k.Versions[i]; v.Fields != nil {
+		return v.Fields
+	}
+	return k.Fields
+}
 
-// Resource finds by group and plural; nil when there is none.
-func (r *Registry) Resource(gr schema.GroupResource) *Kind { return r.byResource[gr] }
-
-// Kind finds by group and kind; nil when there is none.
-func (r *Registry) Kind(gk schema.GroupKind) *Kind { return r.byKind[gk] }
+// ListKindName is the kind of the kind's lists.
+func (k *Kind) ListKindName() string {
+	if k.ListKind != "" {
+		return k.ListKind
+	}
+	return k.Kind + "List"
+}

@@ -79,10 +79,11 @@ func (s *Server) authorize(ctx context.Context, a *request.Attributes) error {
 	return forbidden(a, reason)
 }
 
-func subresource(k *api.Kind, name string) *api.Subresource {
-	for i := range k.Subresources {
-		if k.Subresources[i].Name == name {
-			return &k.Subresources[i]
+func subresource(k *api.Kind, version int, name string) *api.Subresource {
+	subs := k.SubresourcesOf(version)
+	for i := range subs {
+		if subs[i].Name == name {
+			return &subs[i]
 		}
 	}
 	return nil

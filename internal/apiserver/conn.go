@@ -6,6 +6,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -35,12 +36,15 @@ func (n *conn) Registry() *api.Registry { return n.s.Registry }
 
 // call makes the call and authorizes it.
 func (n *conn) call(ctx context.Context, k *api.Kind, verb, namespace, name, sub string) (*call, error) {
+	if k = n.s.Registry.Current(k); k == nil {
+		return nil, notFoundPath()
+	}
 	c := &call{
 		ctx: ctx, user: n.user, verb: verb, kind: k, subresource: sub, namespace: namespace, name: name,
 		trusted: n.trusted, fieldValidation: metav1.FieldValidationIgnore, manager: n.manager,
 	}
 	if sub != "" {
-		if c.sub = subresource(k, sub); c.sub == nil {
+		if c.sub = subresource(k, c.version, sub); c.sub == nil {
 			return nil, notFoundPath()
 		}
 	}
@@ -64,7 +68,7 @@ func (n *conn) Get(ctx context.Context, k *api.Kind, namespace, name string, o m
 	if err != nil {
 		return nil, err
 	}
-	return e.Obj, nil
+	return e.In(c.ver())
 }
 
 func (n *conn) List(ctx context.Context, k *api.Kind, namespace string, o metav1.ListOptions) (client.List, error) {
@@ -78,7 +82,9 @@ func (n *conn) List(ctx context.Context, k *api.Kind, namespace string, o metav1
 	}
 	out := client.List{Items: make([]api.Object, len(l.entries)), ResourceVersion: l.meta.ResourceVersion, Continue: l.meta.Continue}
 	for i, e := range l.entries {
-		out.Items[i] = e.Obj
+		if out.Items[i], err = e.In(c.ver()); err != nil {
+			return client.List{}, err
+		}
 	}
 	return out, nil
 }
@@ -94,7 +100,7 @@ func (n *conn) Watch(ctx context.Context, k *api.Kind, namespace string, o metav
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(ctx, w.close)
-	return &localWatch{w, k, ctx, cancel, n.s.ended}, nil
+	return &localWatch{w, c.kind, ctx, cancel, n.s.ended}, nil
 }
 
 type localWatch struct {
@@ -118,7 +124,9 @@ func (w *localWatch) Next() ([]client.Event, error) {
 		if d.entry == nil {
 			out[i].Object = bookmarkObject(w.kind.Hub(), d)
 		} else {
-			out[i].Object = d.entry.Obj
+			if out[i].Object, err = d.entry.In(w.kind.Hub()); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return out, nil
@@ -147,7 +155,7 @@ func (n *conn) Create(ctx context.Context, k *api.Kind, obj api.Object, o metav1
 	if err != nil {
 		return nil, err
 	}
-	return e.Obj, nil
+	return e.In(c.ver())
 }
 
 func (n *conn) Update(ctx context.Context, k *api.Kind, obj api.Object, subresource string, o metav1.UpdateOptions) (api.Object, error) {
@@ -162,7 +170,7 @@ func (n *conn) Update(ctx context.Context, k *api.Kind, obj api.Object, subresou
 	if err != nil {
 		return nil, err
 	}
-	return e.Obj, nil
+	return e.In(c.ver())
 }
 
 func (n *conn) Patch(ctx context.Context, k *api.Kind, namespace, name, subresource string, t types.PatchType, data []byte, o metav1.PatchOptions) (api.Object, error) {
@@ -180,7 +188,7 @@ func (n *conn) Patch(ctx context.Context, k *api.Kind, namespace, name, subresou
 	if err != nil {
 		return nil, err
 	}
-	return e.Obj, nil
+	return e.In(c.ver())
 }
 
 func (n *conn) Delete(ctx context.Context, k *api.Kind, namespace, name string, o metav1.DeleteOptions) error {
@@ -235,6 +243,8 @@ func namespaceOf(k *api.Kind, obj api.Object) string {
 // ownCopy is what the server may keep and change.
 func ownCopy(obj api.Object) api.Object {
 	c := obj.DeepCopyObject().(api.Object)
-	c.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	if _, custom := c.(*unstructured.Unstructured); !custom {
+		c.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	}
 	return c
 }

@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -21,7 +22,7 @@ func (s *Server) serveCreate(w http.ResponseWriter, r *http.Request, q url.Value
 	if c.kind.Virtual {
 		forms = nil // what is not stored has no other forms
 	}
-	o, err := negotiate(r, q, forms...)
+	o, err := c.negotiate(r, q, forms...)
 	if err != nil {
 		return err
 	}
@@ -48,6 +49,9 @@ const nameTries = 8
 
 // create stores obj, a hub object that the server may change.
 func (s *Server) create(c *call, obj api.Object) (*cache.Entry, error) {
+	if err := closed(c); err != nil {
+		return nil, err
+	}
 	if c.name != "" && obj.GetName() == "" {
 		obj.SetName(c.name)
 	}
@@ -68,6 +72,17 @@ func (s *Server) create(c *call, obj api.Object) (*cache.Entry, error) {
 			return nil, apierrors.NewGenerateNameConflict(c.resource(), attempt.GetName(), 1)
 		}
 	}
+}
+
+// closed: the definition of a custom resource is being deleted.
+func closed(c *call) error {
+	if c.kind.Custom == nil {
+		return nil
+	}
+	if why := c.kind.Custom.Closed(); why != "" {
+		return apierrors.NewForbidden(c.resource(), c.name, errors.New(why))
+	}
+	return nil
 }
 
 func (s *Server) newWrite(c *call, op request.Operation, obj api.Object, old *cache.Entry) *writing {

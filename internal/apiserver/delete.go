@@ -20,7 +20,7 @@ import (
 )
 
 func (s *Server) serveDelete(w http.ResponseWriter, r *http.Request, q url.Values, c *call) error {
-	o, err := negotiate(r, q, "PartialObjectMetadata")
+	o, err := c.negotiate(r, q, "PartialObjectMetadata")
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (s *Server) remove(c *call, old *cache.Entry) (*cache.Entry, error) {
 }
 
 func (s *Server) serveDeleteCollection(w http.ResponseWriter, r *http.Request, q url.Values, c *call) error {
-	o, err := negotiate(r, q)
+	o, err := c.negotiate(r, q)
 	if err != nil {
 		return err
 	}

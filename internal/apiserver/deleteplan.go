@@ -33,6 +33,9 @@ func planDelete(k *api.Kind, old api.Object, d *metav1.DeleteOptions, now metav1
 		return planNamespace(ns, d, now)
 	}
 	obj := old.DeepCopyObject().(api.Object)
+	if k.BeginDelete != nil && old.GetDeletionTimestamp() == nil {
+		k.BeginDelete(obj)
+	}
 	graceful, nothing := beginGrace(k, obj, d, now)
 	if nothing {
 		return deletePlan{action: deleteNothing}
@@ -41,7 +44,7 @@ func planDelete(k *api.Kind, old api.Object, d *metav1.DeleteOptions, now metav1
 	if g := obj.GetDeletionGracePeriodSeconds(); graceful && g != nil {
 		grace = *g
 	}
-	finalizers := finalizersFor(k, old, d)
+	finalizers := finalizersFor(k, obj, d)
 	changed := !sameSet(finalizers, old.GetFinalizers())
 	if changed {
 		obj.SetFinalizers(finalizers)

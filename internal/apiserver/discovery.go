@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"crypto/sha512"
 	"fmt"
 	"mime"
 	"net/http"
@@ -17,21 +18,24 @@ import (
 	"github.com/dhow-project/dhow/internal/apiserver/codec"
 )
 
-// documents are the discovery documents, made when first asked for: kinds do not change.
+// documents are the discovery documents of a list of kinds, made when first asked for.
 type documents struct {
 	groups     []string // in the order of registration, the core group not among them
 	versions   map[string][]string
-	registry   *api.Registry
+	kinds      []*api.Kind
 	aggregated func() (core, named *apidiscoveryv2.APIGroupDiscoveryList)
 }
 
 // allVerbs is what a kind that says nothing is served with, as discovery sorts it.
 var allVerbs = []string{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}
 
-func newDocuments(s *Server) *documents {
-	d := &documents{registry: s.Registry, versions: map[string][]string{}}
-	for _, k := range s.Registry.Kinds() {
+func newDocuments(kinds []*api.Kind) *documents {
+	d := &documents{kinds: kinds, versions: map[string][]string{}}
+	for _, k := range kinds {
 		for _, v := range k.Versions {
+			if v.Unserved {
+				continue
+			}
 			if d.versions[v.Group] == nil && v.Group != "" {
 				d.groups = append(d.groups, v.Group)
 			}
@@ -48,11 +52,11 @@ func newDocuments(s *Server) *documents {
 }
 
 // each calls f for every kind served in gv, in order.
-func (d *documents) each(gv schema.GroupVersion, f func(*api.Kind)) {
-	for _, k := range d.registry.Kinds() {
-		for _, v := range k.Versions {
-			if v.GroupVersion() == gv {
-				f(k)
+func (d *documents) each(gv schema.GroupVersion, f func(k *api.Kind, version int)) {
+	for _, k := range d.kinds {
+		for i, v := range k.Versions {
+			if v.GroupVersion() == gv && !v.Unserved {
+				f(k, i)
 			}
 		}
 	}
@@ -80,12 +84,12 @@ func (d *documents) resources(gv schema.GroupVersion) *metav1.APIResourceList {
 		return nil
 	}
 	l := &metav1.APIResourceList{GroupVersion: gv.String()}
-	d.each(gv, func(k *api.Kind) {
+	d.each(gv, func(k *api.Kind, version int) {
 		l.APIResources = append(l.APIResources, metav1.APIResource{
 			Name: k.Resource, SingularName: singular(k), Namespaced: k.Namespaced, Kind: k.Kind,
 			Verbs: kindVerbs(k), ShortNames: k.ShortNames, Categories: k.Categories, StorageVersionHash: storageHash(k),
 		})
-		for _, sub := range k.Subresources {
+		for _, sub := range k.SubresourcesOf(version) {
 			r := metav1.APIResource{Name: k.Resource + "/" + sub.Name, Namespaced: k.Namespaced, Kind: k.Kind, Verbs: sub.Verbs}
 			if b := sub.Body; b != nil {
 				r.Group, r.Version, r.Kind = b.Group, b.Version, b.Kind
@@ -125,14 +129,15 @@ func (d *documents) aggregateGroup(name string) apidiscoveryv2.APIGroupDiscovery
 	for _, v := range d.versions[name] {
 		gv := schema.GroupVersion{Group: name, Version: v}
 		av := apidiscoveryv2.APIVersionDiscovery{Version: v, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent}
-		d.each(gv, func(k *api.Kind) { av.Resources = append(av.Resources, aggregateKind(k, gv)) })
+		d.each(gv, func(k *api.Kind, version int) { av.Resources = append(av.Resources, aggregateKind(k, version)) })
 		slices.SortFunc(av.Resources, func(a, b apidiscoveryv2.APIResourceDiscovery) int { return strings.Compare(a.Resource, b.Resource) })
 		g.Versions = append(g.Versions, av)
 	}
 	return g
 }
 
-func aggregateKind(k *api.Kind, gv schema.GroupVersion) apidiscoveryv2.APIResourceDiscovery {
+func aggregateKind(k *api.Kind, version int) apidiscoveryv2.APIResourceDiscovery {
+	gv := k.Versions[version].GroupVersion()
 	kind := func(gvk schema.GroupVersionKind) *metav1.GroupVersionKind {
 		return &metav1.GroupVersionKind{Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind}
 	}
@@ -143,7 +148,7 @@ func aggregateKind(k *api.Kind, gv schema.GroupVersion) apidiscoveryv2.APIResour
 	if k.Namespaced {
 		r.Scope = apidiscoveryv2.ScopeNamespace
 	}
-	for _, sub := range k.Subresources {
+	for _, sub := range k.SubresourcesOf(version) {
 		a := apidiscoveryv2.APISubresourceDiscovery{Subresource: sub.Name, ResponseKind: kind(gv.WithKind(k.Kind)), Verbs: sub.Verbs}
 		if sub.Body != nil {
 			a.ResponseKind = kind(*sub.Body)
@@ -162,6 +167,7 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || parts[0] != "api" && parts[0] != "apis" {
 		return false
 	}
+	docs := s.catalog.Load().docs
 	o, err := negotiate(r, r.URL.Query())
 	aggregated := aggregatedVersion(r.Header.Get("Accept"))
 	switch {
@@ -170,15 +176,15 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request) bool {
 	case err != nil:
 		s.fail(w, r, err)
 	case len(parts) == 1 && parts[0] == "api":
-		s.object(w, r, o, http.StatusOK, schema.GroupVersionKind{Kind: "APIVersions"}, s.coreVersions(r))
+		s.object(w, r, o, http.StatusOK, schema.GroupVersionKind{Kind: "APIVersions"}, coreVersions(docs, r))
 	case len(parts) == 1 && parts[0] == "apis":
 		l := &metav1.APIGroupList{}
-		for _, g := range s.docs.groups {
-			l.Groups = append(l.Groups, *s.docs.group(g))
+		for _, g := range docs.groups {
+			l.Groups = append(l.Groups, *docs.group(g))
 		}
 		s.object(w, r, o, http.StatusOK, schema.GroupVersionKind{Version: "v1", Kind: "APIGroupList"}, l)
 	case len(parts) == 2 && parts[0] == "apis":
-		g := s.docs.group(parts[1])
+		g := docs.group(parts[1])
 		if g == nil {
 			return false
 		}
@@ -188,7 +194,7 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request) bool {
 		if len(parts) == 3 {
 			gv.Group = parts[1]
 		}
-		l := s.docs.resources(gv)
+		l := docs.resources(gv)
 		if l == nil {
 			return false
 		}
@@ -199,9 +205,9 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func (s *Server) coreVersions(r *http.Request) *metav1.APIVersions {
+func coreVersions(docs *documents, r *http.Request) *metav1.APIVersions {
 	return &metav1.APIVersions{
-		Versions:                   s.docs.versions[""],
+		Versions:                   docs.versions[""],
 		ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{{ClientCIDR: "0.0.0.0/0", ServerAddress: r.Host}},
 	}
 }
@@ -223,9 +229,10 @@ func aggregatedVersion(accept string) string {
 	return ""
 }
 
-// serveAggregated answers in JSON; the two versions have the same fields.
+// serveAggregated answers in JSON; the two versions have the same fields. The ETag lets clients ask whether anything has
+// changed (KEP-3352).
 func (s *Server) serveAggregated(w http.ResponseWriter, r *http.Request, root, version string) {
-	core, named := s.docs.aggregated()
+	core, named := s.catalog.Load().docs.aggregated()
 	l := named
 	if root == "api" {
 		l = core
@@ -236,8 +243,15 @@ func (s *Server) serveAggregated(w http.ResponseWriter, r *http.Request, root, v
 		s.fail(w, r, err)
 		return
 	}
+	etag := fmt.Sprintf(`"%X"`, sha512.Sum512(b))
 	h := w.Header()
-	h.Set("Content-Type", fmt.Sprintf("%s;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList", codec.TypeJSON, version))
 	h.Set("Vary", "Accept")
+	h.Set("Etag", etag)
+	h.Set("Cache-Control", "public")
+	if r.Header.Get("If-None-Match") == etag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Content-Type", fmt.Sprintf("%s;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList", codec.TypeJSON, version))
 	w.Write(append(b, '\n'))
 }

@@ -55,7 +55,7 @@ func (s *Server) evict(c *call, ev *policyv1.Eviction) (runtime.Object, error) {
 // disrupted says in the pod's status why it goes: Jobs need not count it as a failure (KEP-3329).
 func (s *Server) disrupted(c *call) error {
 	pc := &call{ctx: c.ctx, user: c.user, kind: c.kind, namespace: c.namespace, name: c.name, trusted: true, inner: true, dryRun: c.dryRun, manager: "dhow"}
-	pc.sub, pc.subresource = subresource(c.kind, "status"), "status"
+	pc.sub, pc.subresource = subresource(c.kind, 0, "status"), "status"
 	if pc.sub == nil {
 		return nil
 	}
@@ -106,7 +106,7 @@ func (s *Server) spend(c *call, pod *corev1.Pod) error {
 		return nil
 	}
 	bc := &call{ctx: c.ctx, user: c.user, kind: k, namespace: pod.Namespace, name: budgets[0].Name, trusted: true, inner: true, dryRun: c.dryRun, manager: "dhow"}
-	bc.sub, bc.subresource = subresource(k, "status"), "status"
+	bc.sub, bc.subresource = subresource(k, 0, "status"), "status"
 	_, _, err := s.modify(bc, false, func(old api.Object) (api.Object, bool, error) {
 		b := old.DeepCopyObject().(*policyv1.PodDisruptionBudget)
 		if b.Status.ObservedGeneration < b.Generation {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 
 	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/apiserver/cache"
 )
 
 // filter is what a list or watch selects, beyond the namespace.
@@ -17,6 +18,7 @@ type filter struct {
 	name      string // exact, when not empty
 	labels    labels.Selector
 	fields    []fieldTest
+	custom    *api.Version // read fields in this version
 }
 
 type fieldTest struct {
@@ -26,7 +28,7 @@ type fieldTest struct {
 }
 
 // newFilter compiles selectors; a field that the kind does not offer is a bad request.
-func newFilter(k *api.Kind, namespace, name, label, field string) (*filter, error) {
+func newFilter(k *api.Kind, version int, namespace, name, label, field string) (*filter, error) {
 	f := &filter{namespace: namespace, name: name}
 	if label != "" {
 		sel, err := labels.Parse(label)
@@ -45,9 +47,12 @@ func newFilter(k *api.Kind, namespace, name, label, field string) (*filter, erro
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	for _, req := range sel.Requirements() {
-		get := fieldOf(k, req.Field)
+		get := fieldOf(k, version, req.Field)
 		if get == nil {
-			return nil, apierrors.NewBadRequest(unknownField(k, req.Field))
+			return nil, apierrors.NewBadRequest(unknownField(k, version, req.Field))
+		}
+		if k.Custom != nil {
+			f.custom = &k.Versions[version]
 		}
 		f.fields = append(f.fields, fieldTest{get, req.Value, req.Operator == selection.NotEquals})
 		if req.Field == "metadata.name" && req.Operator != selection.NotEquals && f.name == "" {
@@ -57,7 +62,7 @@ func newFilter(k *api.Kind, namespace, name, label, field string) (*filter, erro
 	return f, nil
 }
 
-func fieldOf(k *api.Kind, name string) func(api.Object) string {
+func fieldOf(k *api.Kind, version int, name string) func(api.Object) string {
 	switch name {
 	case "metadata.name":
 		return func(o api.Object) string { return o.GetName() }
@@ -66,11 +71,11 @@ func fieldOf(k *api.Kind, name string) func(api.Object) string {
 			return func(o api.Object) string { return o.GetNamespace() }
 		}
 	}
-	return k.Fields[name]
+	return k.FieldsOf(version)[name]
 }
 
-func unknownField(k *api.Kind, name string) string {
-	if len(k.Fields) > 0 {
+func unknownField(k *api.Kind, version int, name string) string {
+	if len(k.FieldsOf(version)) > 0 || k.Custom != nil {
 		return "field label not supported: " + name
 	}
 	return fmt.Sprintf(`%q is not a known field selector: only "metadata.name", "metadata.namespace"`, name)
@@ -79,7 +84,18 @@ func unknownField(k *api.Kind, name string) string {
 // everything reports that nothing but the namespace selects.
 func (f *filter) everything() bool { return f.name == "" && f.labels == nil && len(f.fields) == 0 }
 
-func (f *filter) match(o api.Object) bool {
+// prepare converts together what match would convert one by one.
+func (f *filter) prepare(c *call, tree *cache.Tree) error {
+	if f.custom == nil || !c.kind.Custom.ByWebhook {
+		return nil
+	}
+	var all []*cache.Entry
+	cache.Range(tree, c.namespace, "", func(e *cache.Entry) bool { all = append(all, e); return true })
+	return cache.Convert(c.ctx, c.kind, c.version, all)
+}
+
+func (f *filter) match(e *cache.Entry) bool {
+	o := e.Obj
 	if f.namespace != "" && o.GetNamespace() != f.namespace {
 		return false
 	}
@@ -88,6 +104,12 @@ func (f *filter) match(o api.Object) bool {
 	}
 	if f.labels != nil && !f.labels.Matches(labels.Set(o.GetLabels())) {
 		return false
+	}
+	if f.custom != nil {
+		var err error
+		if o, err = e.In(*f.custom); err != nil {
+			return false // a list has failed before; a watch cannot say more
+		}
 	}
 	for _, t := range f.fields {
 		if (t.get(o) == t.value) == t.not {

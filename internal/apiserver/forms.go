@@ -20,8 +20,12 @@ func metaKind(o output, kind string) schema.GroupVersionKind {
 }
 
 // partial is the object's metadata alone.
-func partial(c *call, e *cache.Entry) *metav1.PartialObjectMetadata {
-	return meta.AsPartialObjectMetadata(e.Obj)
+func partial(c *call, e *cache.Entry) (*metav1.PartialObjectMetadata, error) {
+	obj, err := e.In(c.ver())
+	if err != nil {
+		return nil, err
+	}
+	return meta.AsPartialObjectMetadata(obj), nil
 }
 
 // table is the printed form of entries.
@@ -29,15 +33,21 @@ func (s *Server) table(c *call, o output, entries []*cache.Entry, columns bool) 
 	objs := make([]api.Object, len(entries))
 	for i, e := range entries {
 		objs[i] = e.Obj
+		if c.kind.Custom != nil {
+			var err error
+			if objs[i], err = e.In(c.ver()); err != nil {
+				return nil, err
+			}
+		}
 	}
 	t := &metav1.Table{Rows: make([]metav1.TableRow, 0, len(objs))}
 	if columns {
-		t.ColumnDefinitions = table.Columns(c.kind)
+		t.ColumnDefinitions = table.Columns(c.kind, c.version)
 	}
 	full := func(obj api.Object) ([]byte, error) { return s.encodeHub(c, obj) }
 	now := s.Now()
 	for _, obj := range objs {
-		row, err := table.Row(c.kind, obj, now, o.include, o.version, full)
+		row, err := table.Row(c.kind, c.version, obj, now, o.include, o.version, full)
 		if err != nil {
 			return nil, err
 		}

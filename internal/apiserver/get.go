@@ -25,7 +25,7 @@ func (s *Server) get(c *call, resourceVersion string) (*cache.Entry, error) {
 }
 
 func (s *Server) serveGet(w http.ResponseWriter, r *http.Request, q url.Values, c *call) error {
-	o, err := negotiate(r, q, "Table", "PartialObjectMetadata")
+	o, err := c.negotiate(r, q, "Table", "PartialObjectMetadata")
 	if err != nil {
 		return err
 	}
@@ -34,8 +34,7 @@ func (s *Server) serveGet(w http.ResponseWriter, r *http.Request, q url.Values, 
 		return err
 	}
 	if c.sub != nil && c.sub.Scale != nil {
-		s.object(w, r, o, http.StatusOK, scaleKind, scaleOf(c, e.Obj))
-		return nil
+		return s.scale(w, r, o, c, e)
 	}
 	return s.entry(w, r, o, http.StatusOK, c, e)
 }
@@ -66,7 +65,8 @@ func (s *Server) render(c *call, o output, e *cache.Entry) (schema.GroupVersionK
 		t, err := s.table(c, o, []*cache.Entry{e}, true)
 		return metaKind(o, "Table"), t, nil, err
 	case "PartialObjectMetadata":
-		return metaKind(o, "PartialObjectMetadata"), partial(c, e), nil, nil
+		p, err := partial(c, e)
+		return metaKind(o, "PartialObjectMetadata"), p, nil, err
 	}
 	f := o.format
 	if f == codec.YAML {
@@ -75,6 +75,6 @@ func (s *Server) render(c *call, o output, e *cache.Entry) (schema.GroupVersionK
 	if f == codec.Protobuf && !codec.HasProto(e.Obj) {
 		return c.gvk(), nil, nil, notAcceptable()
 	}
-	body, err := e.Body(c.version, f)
+	body, err := e.Body(c.kind, c.version, f)
 	return c.gvk(), nil, body, err
 }

@@ -108,7 +108,7 @@ func (s *Server) authenticate(r *http.Request) (*request.User, error) {
 
 // serveResource finds the kind and does what the verb says, inside the limits of a request.
 func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, q url.Values, t *target) {
-	rt, ok := s.routes[schema.GroupVersion{Group: t.Group, Version: t.Version}][t.Resource]
+	rt, ok := s.catalog.Load().routes[schema.GroupVersion{Group: t.Group, Version: t.Version}][t.Resource]
 	if !ok {
 		s.serveOther(w, r)
 		return
@@ -118,10 +118,13 @@ func (s *Server) serveResource(w http.ResponseWriter, r *http.Request, q url.Val
 		subresource: t.Subresource, namespace: t.Namespace, name: t.Name,
 	}
 	if c.subresource != "" {
-		if c.sub = subresource(c.kind, c.subresource); c.sub == nil {
+		if c.sub = subresource(c.kind, c.version, c.subresource); c.sub == nil {
 			s.fail(w, r, notFoundPath())
 			return
 		}
+	}
+	if text := c.ver().Deprecation; text != "" {
+		addWarnings(w, []string{text})
 	}
 	if !c.kind.Namespaced && c.namespace != "" {
 		if c.kind.Resource != "namespaces" || c.kind.Hub().Group != "" {

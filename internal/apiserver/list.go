@@ -90,7 +90,7 @@ func parseContinue(s string) (continuation, error) {
 
 // list reads a consistent snapshot, or a page of it.
 func (s *Server) list(c *call, o metav1.ListOptions) (*listing, error) {
-	f, err := newFilter(c.kind, c.namespace, c.name, o.LabelSelector, o.FieldSelector)
+	f, err := newFilter(c.kind, c.version, c.namespace, c.name, o.LabelSelector, o.FieldSelector)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +110,11 @@ func (s *Server) list(c *call, o metav1.ListOptions) (*listing, error) {
 		}
 		l.entries = make([]*cache.Entry, 0, n)
 	}
+	if err := f.prepare(c, tree); err != nil {
+		return nil, err
+	}
 	cache.Range(tree, c.namespace, after, func(e *cache.Entry) bool {
-		if !f.match(e.Obj) {
+		if !f.match(e) {
 			return true
 		}
 		if o.Limit > 0 && int64(len(l.entries)) == o.Limit {
@@ -212,7 +215,7 @@ func badListOption(name, why string) error {
 }
 
 func (s *Server) serveList(w http.ResponseWriter, r *http.Request, q url.Values, c *call) error {
-	o, err := negotiate(r, q, "Table", "PartialObjectMetadataList")
+	o, err := c.negotiate(r, q, "Table", "PartialObjectMetadataList")
 	if err != nil {
 		return err
 	}
@@ -224,8 +227,11 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, q url.Values,
 	if err != nil {
 		return err
 	}
+	if err := cache.Convert(c.ctx, c.kind, c.version, l.entries); err != nil {
+		return err
+	}
 	gvk := c.gvk()
-	gvk.Kind += "List"
+	gvk.Kind = c.kind.ListKindName()
 	switch o.as {
 	case "Table":
 		t, err := s.table(c, o, l.entries, true)
@@ -238,7 +244,11 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, q url.Values,
 	case "PartialObjectMetadataList":
 		p := &metav1.PartialObjectMetadataList{ListMeta: l.meta, Items: make([]metav1.PartialObjectMetadata, len(l.entries))}
 		for i, e := range l.entries {
-			p.Items[i] = *partial(c, e)
+			item, err := partial(c, e)
+			if err != nil {
+				return err
+			}
+			p.Items[i] = *item
 			p.Items[i].SetGroupVersionKind(metaKind(o, "PartialObjectMetadata"))
 		}
 		s.object(w, r, o, http.StatusOK, metaKind(o, "PartialObjectMetadataList"), p)
@@ -250,11 +260,14 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, q url.Values,
 	}
 	items := make([][]byte, len(l.entries))
 	for i, e := range l.entries {
-		if items[i], err = e.Body(c.version, f); err != nil {
+		if items[i], err = e.Body(c.kind, c.version, f); err != nil {
 			if errors.Is(err, codec.ErrNoProtobuf) {
 				return notAcceptable()
 			}
 			return err
+		}
+		if c.kind.Custom != nil { // these say in lists too what they are
+			items[i] = codec.AppendWithKind(nil, f, c.gvk(), items[i])
 		}
 	}
 	parts, err := codec.List(f, gvk, l.meta, items)

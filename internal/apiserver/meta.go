@@ -132,10 +132,11 @@ func sameSpec(a, b api.Object) bool {
 	return true
 }
 
+// sameContent compares all but metadata. Where there is a status subresource, the status is the old one by now.
 func sameContent(a, b map[string]any) bool {
 	strip := func(m map[string]any) map[string]any {
 		m = maps.Clone(m)
-		for _, k := range []string{"apiVersion", "kind", "metadata", "status"} {
+		for _, k := range []string{"apiVersion", "kind", "metadata"} {
 			delete(m, k)
 		}
 		return m

@@ -27,6 +27,30 @@ type output struct {
 
 var plain = output{format: codec.JSON}
 
+// negotiate is negotiate for what the call answers: custom resources have no protobuf, only their metadata has.
+func (c *call) negotiate(r *http.Request, q url.Values, transforms ...string) (output, error) {
+	o, err := negotiate(r, q, transforms...)
+	if err != nil || c.kind.Custom == nil || o.format != codec.Protobuf || o.as != "" || c.sub != nil && c.sub.Scale != nil {
+		return o, err
+	}
+	var rest []string
+	for _, part := range byQuality(r.Header.Get("Accept")) {
+		if typ, p, err := mime.ParseMediaType(part); err == nil && (typ != codec.TypeProtobuf || p["as"] != "") {
+			rest = append(rest, part)
+		}
+	}
+	if len(rest) == 0 {
+		if c.verb == "delete" || c.verb == "deletecollection" {
+			return o, nil // for the Status
+		}
+		return o, notAcceptable()
+	}
+	other := *r
+	other.Header = r.Header.Clone()
+	other.Header.Set("Accept", strings.Join(rest, ","))
+	return negotiate(&other, q, transforms...)
+}
+
 // negotiate reads Accept. transforms says which as= are possible here.
 func negotiate(r *http.Request, q url.Values, transforms ...string) (output, error) {
 	o := output{pretty: isTrue(q, "pretty"), include: q.Get("includeObject"), gzip: compress(r)}

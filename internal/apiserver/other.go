@@ -115,13 +115,14 @@ func (s *Server) serveCheck(w http.ResponseWriter, r *http.Request, path string)
 }
 
 func (s *Server) serveIndex(w http.ResponseWriter) {
+	docs := s.catalog.Load().docs
 	paths := []string{"/api", "/apis", "/healthz", "/livez", "/readyz", "/version"}
-	for v := range slices.Values(s.docs.versions[""]) {
+	for v := range slices.Values(docs.versions[""]) {
 		paths = append(paths, "/api/"+v)
 	}
-	for _, g := range s.docs.groups {
+	for _, g := range docs.groups {
 		paths = append(paths, "/apis/"+g)
-		for _, v := range s.docs.versions[g] {
+		for _, v := range docs.versions[g] {
 			paths = append(paths, "/apis/"+g+"/"+v)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,13 +30,13 @@ import (
 const maxPatchOps = 10000
 
 func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, q url.Values, c *call) error {
-	o, err := negotiate(r, q, "Table", "PartialObjectMetadata")
+	o, err := c.negotiate(r, q, "Table", "PartialObjectMetadata")
 	if err != nil {
 		return err
 	}
 	typ, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || !contains(patchTypes, typ) {
-		return unsupportedType(r.Header.Get("Content-Type"), patchTypes...)
+	if types := patchTypesOf(c.kind); err != nil || !contains(types, typ) {
+		return unsupportedType(r.Header.Get("Content-Type"), types...)
 	}
 	c.applying = types.PatchType(typ) == types.ApplyPatchType
 	if err := c.writeOptions(q, r.UserAgent()); err != nil {
@@ -58,6 +59,14 @@ func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, q url.Values
 
 var patchTypes = []string{
 	string(types.JSONPatchType), string(types.MergePatchType), string(types.StrategicMergePatchType), string(types.ApplyPatchType),
+}
+
+// patchTypesOf: a strategic merge needs Go types.
+func patchTypesOf(k *api.Kind) []string {
+	if k.Custom != nil {
+		return slices.DeleteFunc(slices.Clone(patchTypes), func(t string) bool { return t == string(types.StrategicMergePatchType) })
+	}
+	return patchTypes
 }
 
 // patch changes an object as data of the type says.
@@ -116,6 +125,9 @@ func (c *call) patchInto(from, into runtime.Object, typ types.PatchType, data []
 	if got != gvk {
 		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)",
 			got.GroupVersion(), gvk.GroupVersion()))
+	}
+	if unknown, err = c.coerce(into, unknown); err != nil {
+		return invalidPatch(doc, err)
 	}
 	if strict = append(strict, unknown...); len(strict) == 0 {
 		return nil

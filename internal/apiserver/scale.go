@@ -28,6 +28,16 @@ func scaleOf(c *call, obj api.Object) *autoscalingv1.Scale {
 	return sc
 }
 
+// scale answers with the scale of an object.
+func (s *Server) scale(w http.ResponseWriter, r *http.Request, o output, c *call, e *cache.Entry) error {
+	obj, err := e.In(c.ver())
+	if err != nil {
+		return err
+	}
+	s.object(w, r, o, http.StatusOK, scaleKind, scaleOf(c, obj))
+	return nil
+}
+
 func (s *Server) serveScaleUpdate(w http.ResponseWriter, r *http.Request, o output, c *call) error {
 	f, err := inputFormat(r)
 	if err != nil {
@@ -46,8 +56,7 @@ func (s *Server) serveScaleUpdate(w http.ResponseWriter, r *http.Request, o outp
 		return err
 	}
 	addWarnings(w, c.warnings)
-	s.object(w, r, o, http.StatusOK, scaleKind, scaleOf(c, e.Obj))
-	return nil
+	return s.scale(w, r, o, c, e)
 }
 
 func (s *Server) serveScalePatch(w http.ResponseWriter, r *http.Request, o output, c *call, typ types.PatchType, data []byte) error {
@@ -62,8 +71,7 @@ func (s *Server) serveScalePatch(w http.ResponseWriter, r *http.Request, o outpu
 		return err
 	}
 	addWarnings(w, c.warnings)
-	s.object(w, r, o, http.StatusOK, scaleKind, scaleOf(c, e.Obj))
-	return nil
+	return s.scale(w, r, o, c, e)
 }
 
 // rescale updates the object through its scale.

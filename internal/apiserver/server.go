@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -76,17 +78,11 @@ type Server struct {
 	cache    *cache.Cache
 	fields   *apply.Tracker
 	inflight chan struct{}
-	routes   map[schema.GroupVersion]map[string]route
-	docs     *documents
+	catalog  atomic.Pointer[catalog]
+	putting  sync.Mutex // of Put and Remove
 	expiry   *expiry
 	times    times
 	ended    chan struct{} // closed when Run ends: watches end with it
-}
-
-// route is one resource of a group version.
-type route struct {
-	kind    *api.Kind
-	version int
 }
 
 // New makes a server; no I/O.
@@ -110,20 +106,10 @@ func New(cfg Config) (*Server, error) {
 		Config:   cfg,
 		cache:    cache.New(cfg.Store, cfg.Registry, cfg.Transform, cfg.Log),
 		inflight: make(chan struct{}, cfg.MaxInFlight),
-		routes:   map[schema.GroupVersion]map[string]route{},
 		ended:    make(chan struct{}),
 	}
-	for _, k := range cfg.Registry.Kinds() {
-		for i, v := range k.Versions {
-			gv := v.GroupVersion()
-			if s.routes[gv] == nil {
-				s.routes[gv] = map[string]route{}
-			}
-			s.routes[gv][k.Resource] = route{k, i}
-		}
-	}
 	s.fields = apply.New()
-	s.docs = newDocuments(s)
+	s.catalog.Store(newCatalog(cfg.Registry.Kinds()))
 	s.expiry = newExpiry(s)
 	return s, nil
 }

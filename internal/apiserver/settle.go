@@ -40,11 +40,15 @@ func (t *times) walk(v reflect.Value) {
 		switch v.Type() {
 		case timeType:
 			p := v.Addr().Interface().(*metav1.Time)
-			p.Time = p.Truncate(time.Second)
+			if p.Nanosecond() != 0 { // what was read before may be shared: it needs no cutting, and must not be written to
+				p.Time = p.Truncate(time.Second)
+			}
 			return
 		case microType:
 			p := v.Addr().Interface().(*metav1.MicroTime)
-			p.Time = p.Truncate(time.Microsecond)
+			if p.Nanosecond()%1000 != 0 {
+				p.Time = p.Truncate(time.Microsecond)
+			}
 			return
 		}
 		for i := range v.NumField() {

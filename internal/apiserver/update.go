@@ -29,7 +29,7 @@ const updateTries = 100
 type change func(old api.Object) (obj api.Object, applied bool, err error)
 
 func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, q url.Values, c *call) error {
-	o, err := negotiate(r, q, "Table", "PartialObjectMetadata")
+	o, err := c.negotiate(r, q, "Table", "PartialObjectMetadata")
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,14 @@ func (s *Server) modifyOnce(c *call, mayCreate bool, f change) (*cache.Entry, bo
 		e, err := s.createInstead(c, f)
 		return e, true, err
 	}
-	obj, applied, err := f(old.Obj)
+	was := old.Obj
+	if c.kind.Custom != nil {
+		var err error
+		if was, err = old.In(c.ver()); err != nil {
+			return nil, false, err
+		}
+	}
+	obj, applied, err := f(was)
 	if err != nil {
 		return nil, false, err
 	}
@@ -111,7 +118,7 @@ func (s *Server) modifyOnce(c *call, mayCreate bool, f change) (*cache.Entry, bo
 		return nil, false, err
 	}
 	w := s.newWrite(c, request.Update, obj, old)
-	w.applied = applied
+	w.Old, w.applied = was, applied
 	e, err := s.run(w)
 	return e, false, err
 }
@@ -122,6 +129,9 @@ func (s *Server) createInstead(c *call, f change) (*cache.Entry, error) {
 		if err := s.authorize(c.ctx, c.attributes("create")); err != nil {
 			return nil, err
 		}
+	}
+	if err := closed(c); err != nil {
+		return nil, err
 	}
 	obj, applied, err := f(nil)
 	if err != nil {
@@ -164,6 +174,9 @@ func uidConflict(c *call, obj api.Object, have string) error {
 // unchanged reports that an update would store the same bytes again, but for the times in managedFields: an apply of
 // what was applied before is no change (upstream's IgnoreManagedFieldsTimestampsTransformer).
 func unchanged(w *writing) bool {
+	if w.Kind.Custom != nil && w.old.Obj.GetObjectKind().GroupVersionKind() != w.Kind.GroupVersionKind() {
+		return false // it was stored in another version: any write brings it to the current one
+	}
 	old, obj := codec.Shallow(w.Old), codec.Shallow(w.Object)
 	old.SetResourceVersion("")
 	obj.SetResourceVersion("")

@@ -41,7 +41,7 @@ type delivery struct {
 
 // watch opens a watch as the options say.
 func (s *Server) watch(c *call, o metav1.ListOptions) (*watching, error) {
-	f, err := newFilter(c.kind, c.namespace, c.name, o.LabelSelector, o.FieldSelector)
+	f, err := newFilter(c.kind, c.version, c.namespace, c.name, o.LabelSelector, o.FieldSelector)
 	if err != nil {
 		return nil, err
 	}
@@ -56,23 +56,29 @@ func (s *Server) watch(c *call, o metav1.ListOptions) (*watching, error) {
 			return nil, err
 		}
 		var tree *cache.Tree
-		w.cursor, tree, w.revision = s.cache.WatchNow(c.kind, c.namespace)
+		if w.cursor, tree, w.revision, err = s.cache.WatchNow(c.kind, c.namespace); err != nil {
+			return nil, notFoundPath()
+		}
 		cache.Range(tree, c.namespace, "", func(e *cache.Entry) bool {
-			if f.match(e.Obj) {
+			if f.match(e) {
 				w.initial = append(w.initial, e)
 			}
 			return true
 		})
 		w.bookmark = initial && o.AllowWatchBookmarks
 	case o.ResourceVersion == "" || o.ResourceVersion == "0":
-		w.cursor, _, w.revision = s.cache.WatchNow(c.kind, c.namespace)
+		if w.cursor, _, w.revision, err = s.cache.WatchNow(c.kind, c.namespace); err != nil {
+			return nil, notFoundPath()
+		}
 	default:
 		rev, err := parseRevision(o.ResourceVersion)
 		if err != nil {
 			return nil, err
 		}
 		w.revision = rev
-		if w.cursor, err = s.cache.Watch(c.kind, c.namespace, rev); err != nil {
+		if w.cursor, err = s.cache.Watch(c.kind, c.namespace, rev); errors.Is(err, cache.ErrEnded) {
+			return nil, notFoundPath()
+		} else if err != nil {
 			return nil, apierrors.NewResourceExpired(err.Error())
 		}
 	}
@@ -110,6 +116,9 @@ func (w *watching) ready() ([]delivery, error) {
 		if len(out) > 0 {
 			return out, nil
 		}
+		if errors.Is(err, cache.ErrEnded) {
+			return nil, err
+		}
 		return nil, apierrors.NewResourceExpired(err.Error())
 	}
 	for _, ev := range evs {
@@ -126,8 +135,8 @@ func (w *watching) ready() ([]delivery, error) {
 
 // transition is what a change means to somebody who sees only what the filter selects.
 func (f *filter) transition(ev *cache.Event) (delivery, bool) {
-	before := ev.Old != nil && f.match(ev.Old.Obj)
-	after := ev.Type != cache.Deleted && f.match(ev.Entry.Obj)
+	before := ev.Old != nil && f.match(ev.Old)
+	after := ev.Type != cache.Deleted && f.match(ev.Entry)
 	switch {
 	case before && after:
 		return delivery{typ: client.Modified, entry: ev.Entry}, true
@@ -179,7 +188,7 @@ func (s *Server) streamWatch(w http.ResponseWriter, r *http.Request, q url.Value
 	if !s.allowed(c) || c.subresource != "" {
 		return methodNotAllowed()
 	}
-	o, err := negotiate(r, q, "Table", "PartialObjectMetadata")
+	o, err := c.negotiate(r, q, "Table", "PartialObjectMetadata")
 	if err != nil {
 		return err
 	}
@@ -238,6 +247,9 @@ func (st *watchStream) run(ctx context.Context, wt *watching) {
 	sent := int64(0)
 	for {
 		evs, err := wt.ready()
+		if errors.Is(err, cache.ErrEnded) {
+			return
+		}
 		if err != nil {
 			st.fail(err)
 			return

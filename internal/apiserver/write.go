@@ -210,6 +210,13 @@ func admissionError(step string, err error) error {
 }
 
 func (s *Server) encode(w *writing) error {
+	if w.Kind.Custom != nil {
+		obj, err := w.Kind.Hub().FromHub(w.Object)
+		if err != nil {
+			return err
+		}
+		w.Object = obj
+	}
 	w.Object.SetResourceVersion("")
 	value, err := codec.Stored(w.Kind, w.Object)
 	if err == nil && s.Transform.Encode != nil {

@@ -40,11 +40,14 @@ type Caches struct {
 	mu      sync.Mutex
 	started bool
 	views   map[viewKey]*View
+	kinds   []kindWatch
+	later   kindChanges
+	custom  chan struct{} // closed once the custom kinds there were at the start have views
 }
 
 // NewCaches makes an empty set over conn. Ask for views, then Run it.
 func NewCaches(conn Conn, log *slog.Logger) *Caches {
-	return &Caches{conn: conn, log: log, views: map[viewKey]*View{}}
+	return &Caches{conn: conn, log: log, views: map[viewKey]*View{}, later: kindChanges{wake: make(chan struct{}, 1)}, custom: make(chan struct{})}
 }
 
 // Guard makes every view keep a copy of each object, for CheckUnchanged. For tests; call before Run.
@@ -55,7 +58,7 @@ func (c *Caches) Conn() Conn { return c.conn }
 
 // View gives the untyped view of a kind. It panics after Run: by then all parts have said what they watch.
 func (c *Caches) View(k *api.Kind, by ...Selection) *View {
-	key := viewKey{kind: k}
+	key := viewKey{kind: k.Root()}
 	for _, f := range by {
 		f(&key.selection)
 	}
@@ -78,6 +81,7 @@ func (c *Caches) Run(ctx context.Context) error {
 	for _, v := range c.start() {
 		g.Go("cache of "+v.key.kind.Resource, v.run)
 	}
+	g.Go("caches of new kinds", c.followKinds)
 	return g.Wait()
 }
 
@@ -101,6 +105,11 @@ func (c *Caches) all() []*View {
 
 // WaitSynced returns when every view has seen all that existed and told its subscribers.
 func (c *Caches) WaitSynced(ctx context.Context) error {
+	select {
+	case <-c.custom:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	c.mu.Lock()
 	views := c.all()
 	c.mu.Unlock()

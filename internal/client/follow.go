@@ -156,9 +156,14 @@ func (f *follower) replace(all []api.Object, version string) {
 		f.drop(k.Namespace, k.Name)
 	}
 	f.version, f.progress = version, true
+	f.seen()
+}
+
+// seen says that everything that existed has been seen.
+func (v *View) seen() {
 	select {
-	case <-f.synced:
+	case <-v.synced:
 	default:
-		close(f.synced)
+		close(v.synced)
 	}
 }

@@ -48,8 +48,18 @@ func newView(conn Conn, key viewKey, log *slog.Logger, guard bool) *View {
 	return v
 }
 
-// Kind of the objects.
+// Kind of the objects. That of custom objects may have changed since: it is the first of its kind.
 func (v *View) Kind() *api.Kind { return v.key.kind }
+
+// Synced is Cache.Synced.
+func (v *View) Synced() bool {
+	select {
+	case <-v.synced:
+		return true
+	default:
+		return false
+	}
+}
 
 // Index is Cache.Index.
 func (v *View) Index(name string, f func(api.Object) []string) {

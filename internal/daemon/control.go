@@ -24,9 +24,11 @@ import (
 	"github.com/dhow-project/dhow/internal/apiserver/authn"
 	"github.com/dhow-project/dhow/internal/apiserver/authz"
 	"github.com/dhow-project/dhow/internal/apiserver/cache"
+	"github.com/dhow-project/dhow/internal/apiserver/crd"
 	"github.com/dhow-project/dhow/internal/apiserver/openapi"
 	"github.com/dhow-project/dhow/internal/apiserver/proxy"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
+	"github.com/dhow-project/dhow/internal/apiserver/webhook"
 	"github.com/dhow-project/dhow/internal/client"
 	"github.com/dhow-project/dhow/internal/controller/localpath"
 	"github.com/dhow-project/dhow/internal/pki"
@@ -144,10 +146,15 @@ func (d *daemon) startServer(ctx context.Context) (string, error) {
 	})...)
 	d.virtual(chain, allow)
 	d.extra()
+	custom := crd.New(s, d.conn, webhook.New(webhook.Endpoints(r)), d.log)
 	if err := s.Start(ctx); err != nil {
 		return "", err
 	}
+	if err := custom.Start(ctx); err != nil {
+		return "", err
+	}
 	d.live("API server", s.Run)
+	d.live("custom resources", custom.Run)
 	return "", nil
 }
 

@@ -31,7 +31,13 @@ func CustomResourceDefinition() *api.Kind {
 			halves.KeepStatus(obj, old)
 			storeVersion(obj.(*apiextensionsv1.CustomResourceDefinition))
 		},
+		BeginDelete:    kit.On(crdBeginDelete),
 		Validate:       kit.To(crdValidate),
+		ValidateCreate: kit.To(crdValidateCreate),
+		Warnings: func(o, old api.Object) []string {
+			was, _ := old.(*apiextensionsv1.CustomResourceDefinition) // nil for a new one
+			return crdWarnings(o.(*apiextensionsv1.CustomResourceDefinition), was)
+		},
 		ValidateUpdate: kit.ToBoth(crdValidateUpdate),
 		Subresources: []api.Subresource{
 			{Name: "status", Verbs: kit.ReadWrite, Prepare: halves.KeepSpecAndMeta},

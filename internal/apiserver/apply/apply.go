@@ -46,7 +46,12 @@ func (t *Tracker) manager(k *api.Kind, version int, subresource string) (*manage
 	m := t.managers[key]
 	if m == nil {
 		var err error
-		m, err = managedfields.NewDefaultFieldManager(v, v, v, v, v.gvk(version), k.Hub().GroupVersion(), subresource, resetFields(k, subresource))
+		if k.Custom != nil {
+			own := k.Versions[version].GroupVersion()
+			m, err = managedfields.NewDefaultCRDFieldManager(v, v, v, v, v.gvk(version), own, subresource, customResetFields(k, subresource))
+		} else {
+			m, err = managedfields.NewDefaultFieldManager(v, v, v, v, v.gvk(version), k.Hub().GroupVersion(), subresource, resetFields(k, subresource))
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("field manager of %s: %w", k.Kind, err)
 		}
@@ -64,6 +69,18 @@ func (t *Tracker) versions(k *api.Kind) *versions {
 		t.kinds[k] = v
 	}
 	return v
+}
+
+// Forget lets go of what is kept for a custom kind that has changed or gone.
+func (t *Tracker) Forget(k *api.Kind) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.kinds, k)
+	for key := range t.managers {
+		if key.kind == k {
+			delete(t.managers, key)
+		}
+	}
 }
 
 // resetFields are what a write through the endpoint cannot set, so nobody comes to own it there.
@@ -96,7 +113,7 @@ func (t *Tracker) Update(k *api.Kind, version int, subresource string, old, obj 
 		return err
 	}
 	if old == nil {
-		old = k.Hub().New()
+		old = k.Versions[hub(k, version)].New()
 	}
 	return t.update(m, old, obj, manager)
 }
@@ -123,24 +140,35 @@ func (t *Tracker) Apply(k *api.Kind, version int, subresource string, live api.O
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
 	}
 	var from runtime.Object
+	at := hub(k, version)
 	if live == nil {
-		live = k.Hub().New()
+		live = k.Versions[at].New()
 	}
-	if from, err = v.convert(live.DeepCopyObject().(api.Object), 0, 0); err != nil {
+	if from, err = v.convert(live.DeepCopyObject().(api.Object), at, at); err != nil {
 		return nil, err
 	}
 	out, err := m.Apply(from, config, manager, force)
 	if err != nil {
 		return nil, err
 	}
-	hub, err := v.ConvertToVersion(out, k.Hub().GroupVersion())
+	done, err := v.ConvertToVersion(out, k.Versions[at].GroupVersion())
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}
-	obj := hub.(api.Object)
+	obj := done.(api.Object)
 	if obj == live {
 		obj = obj.DeepCopyObject().(api.Object)
 	}
-	obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	if k.Custom == nil {
+		obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	}
 	return obj, nil
+}
+
+// hub is the version that objects come in: custom resources come in the version of the call.
+func hub(k *api.Kind, version int) int {
+	if k.Custom != nil {
+		return version
+	}
+	return 0
 }

@@ -25,8 +25,13 @@ type versions struct {
 
 func newVersions(k *api.Kind) *versions {
 	v := &versions{kind: k}
-	for _, ver := range k.Versions {
-		v.parsers = append(v.parsers, sync.OnceValue(func() typed.ParseableType { return parserFor(reflect.TypeOf(ver.New()).Elem()) }))
+	for i, ver := range k.Versions {
+		v.parsers = append(v.parsers, sync.OnceValue(func() typed.ParseableType {
+			if k.Custom != nil {
+				return customParser(k, i)
+			}
+			return parserFor(reflect.TypeOf(ver.New()).Elem())
+		}))
 	}
 	return v
 }
@@ -136,12 +141,15 @@ func (v *versions) convert(obj api.Object, from, to int) (runtime.Object, error)
 		}
 		obj = hub
 	}
-	if from != to {
+	if from != to && v.kind.Custom == nil {
 		out, err := codec.InVersion(v.kind.Versions[to], obj)
 		if err != nil {
 			return nil, err
 		}
 		obj = out.(api.Object)
+	}
+	if v.kind.Custom != nil {
+		return v.kind.Versions[to].FromHub(obj)
 	}
 	if obj.GetObjectKind().GroupVersionKind() == v.gvk(to) {
 		return obj, nil

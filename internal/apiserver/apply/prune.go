@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/apiserver/codec"
@@ -15,6 +16,10 @@ import (
 // updates change little.
 func prune(old, obj api.Object) (api.Object, api.Object) {
 	a, b := codec.Shallow(old), codec.Shallow(obj)
+	if u, ok := a.(*unstructured.Unstructured); ok {
+		pruneCustom(u, b.(*unstructured.Unstructured))
+		return a, b
+	}
 	x, y := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
 	if x.Kind() != reflect.Struct || x.Type() != y.Type() {
 		return a, b
@@ -69,5 +74,18 @@ func pruneMeta(a, b *metav1.ObjectMeta) {
 	x, y := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
 	for _, name := range []string{"Labels", "Annotations", "OwnerReferences", "Finalizers"} {
 		same(x.FieldByName(name), y.FieldByName(name))
+	}
+}
+
+func pruneCustom(a, b *unstructured.Unstructured) {
+	for name, x := range a.Object {
+		switch name {
+		case "apiVersion", "kind", "metadata":
+			continue
+		}
+		if y, ok := b.Object[name]; ok && reflect.DeepEqual(x, y) {
+			delete(a.Object, name)
+			delete(b.Object, name)
+		}
 	}
 }

@@ -34,8 +34,8 @@ type Cache struct {
 	transform Transform
 	log       *slog.Logger
 
-	kinds    map[*api.Kind]*kindCache
-	prefixes map[string]*kindCache
+	applying sync.Mutex // of those who change what there is: the store's watch, and who adds kinds
+	index    atomic.Pointer[index]
 
 	started time.Time
 
@@ -55,18 +55,14 @@ type Cache struct {
 
 // New makes an empty cache; no I/O.
 func New(s store.Store, r *api.Registry, t Transform, log *slog.Logger) *Cache {
-	c := &Cache{
-		store: s, registry: r, transform: t, log: log, started: time.Now(),
-		kinds: map[*api.Kind]*kindCache{}, prefixes: map[string]*kindCache{}, pending: map[*byte]*Pending{},
-	}
+	c := &Cache{store: s, registry: r, transform: t, log: log, started: time.Now(), pending: map[*byte]*Pending{}}
+	x := &index{kinds: map[*api.Kind]*kindCache{}, prefixes: map[string]*kindCache{}}
 	for _, k := range r.Kinds() {
-		if k.Virtual {
-			continue
+		if !k.Virtual {
+			x.add(newKindCache(k))
 		}
-		kc := &kindCache{kind: k, prefix: Prefix(k), tree: newTree(), cursors: map[*Cursor]struct{}{}}
-		c.kinds[k] = kc
-		c.prefixes[kc.prefix[len(Root):len(kc.prefix)-1]] = kc
 	}
+	c.index.Store(x)
 	return c
 }
 
@@ -94,8 +90,7 @@ func (c *Cache) Load(ctx context.Context) error {
 	for i, e := range entries {
 		kc, key := c.byKey(e.Key)
 		switch {
-		case kc == nil:
-			c.log.Warn("key of no known kind", "key", e.Key)
+		case kc == nil: // of a custom resource; its definition comes first
 			continue
 		case errs[i] != nil:
 			return fmt.Errorf("load %s: %w", e.Key, errs[i])
@@ -104,7 +99,7 @@ func (c *Cache) Load(ctx context.Context) error {
 		entry.size = len(e.Value)
 		kc.tree.Set(entry)
 	}
-	for _, kc := range c.kinds {
+	for _, kc := range c.index.Load().kinds {
 		kc.floor = rev
 		kc.tree.Scan(func(e *Entry) bool { kc.run(nil, e.Obj); return true })
 	}
@@ -118,16 +113,19 @@ func (c *Cache) decode(e store.Entry) (api.Object, error) {
 	if kc == nil {
 		return nil, nil
 	}
-	value := e.Value
+	return c.load(kc.kind, e.Key, e.Value)
+}
+
+func (c *Cache) load(k *api.Kind, key string, value []byte) (api.Object, error) {
 	if c.transform.Decode != nil {
 		var err error
-		if value, err = c.transform.Decode(e.Key, value); err != nil {
+		if value, err = c.transform.Decode(key, value); err != nil {
 			return nil, err
 		}
 	}
-	obj, err := codec.Load(kc.kind, value)
-	if err == nil && kc.kind.Default != nil {
-		kc.kind.Default(obj)
+	obj, err := codec.Load(k, value)
+	if err == nil && k.Default != nil && k.Custom == nil {
+		k.Default(obj)
 	}
 	return obj, err
 }
@@ -181,6 +179,8 @@ type change struct {
 
 // apply publishes a batch: trees and history at once, then hooks, then everybody who waits for it.
 func (c *Cache) apply(evs []store.Event, last int64) error {
+	c.applying.Lock()
+	defer c.applying.Unlock()
 	objs := make([]api.Object, len(evs))
 	pend := make([]*Pending, len(evs))
 	for i, ev := range evs {
@@ -193,6 +193,9 @@ func (c *Cache) apply(evs []store.Event, last int64) error {
 		}
 		var err error
 		if objs[i], err = c.decode(ev.Entry); err != nil {
+			if c.unreadable(ev.Entry.Key, err) {
+				continue
+			}
 			return fmt.Errorf("decode %s: %w", ev.Entry.Key, err)
 		}
 	}
@@ -201,7 +204,7 @@ func (c *Cache) apply(evs []store.Event, last int64) error {
 	c.mu.Lock()
 	for i, ev := range evs {
 		kc, key := c.byKey(ev.Entry.Key)
-		if kc == nil {
+		if kc == nil || ev.Entry.Revision <= kc.since || objs[i] == nil && ev.Type != store.Delete {
 			continue
 		}
 		if e := kc.apply(key, objs[i], len(ev.Entry.Value), ev.Entry.Revision, now); e != nil {

@@ -12,6 +12,7 @@ type Cursor struct {
 	kc        *kindCache
 	namespace string
 	after     int64
+	ended     bool
 	wake      chan struct{}
 }
 
@@ -19,7 +20,10 @@ type Cursor struct {
 func (c *Cache) Watch(k *api.Kind, namespace string, revision int64) (*Cursor, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kc := c.kinds[k]
+	kc := c.of(k)
+	if kc == nil {
+		return nil, ErrEnded
+	}
 	if revision < kc.floor && revision < c.revision {
 		return nil, fault.New(fault.Gone, "too old resource version: %d (%d)", revision, kc.floor+1)
 	}
@@ -27,11 +31,14 @@ func (c *Cache) Watch(k *api.Kind, namespace string, revision int64) (*Cursor, e
 }
 
 // WatchNow makes a cursor from now on and the snapshot it follows.
-func (c *Cache) WatchNow(k *api.Kind, namespace string) (*Cursor, *Tree, int64) {
+func (c *Cache) WatchNow(k *api.Kind, namespace string) (*Cursor, *Tree, int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kc := c.kinds[k]
-	return c.add(kc, namespace, c.revision), kc.snapshot(), c.revision
+	kc := c.of(k)
+	if kc == nil {
+		return nil, nil, 0, ErrEnded
+	}
+	return c.add(kc, namespace, max(c.revision, kc.since)), kc.snapshot(), max(c.revision, kc.since), nil
 }
 
 func (c *Cache) add(kc *kindCache, namespace string, revision int64) *Cursor {
@@ -55,6 +62,9 @@ func (cur *Cursor) Take() ([]*Event, int64, error) {
 	cur.c.mu.RLock()
 	defer cur.c.mu.RUnlock()
 	kc := cur.kc
+	if cur.ended {
+		return nil, 0, ErrEnded
+	}
 	i := kc.after(cur.after)
 	if i == 0 && cur.after < kc.floor {
 		return nil, 0, fault.New(fault.Gone, "too old resource version: %d (%d)", cur.after, kc.floor+1)

@@ -31,23 +31,15 @@ func NewEntry(k *api.Kind, key string, obj api.Object, revision int64) *Entry {
 	return &Entry{Key: key, Obj: obj, Revision: revision, kind: k}
 }
 
-// Body is the object in Versions[version], encoded without kind and apiVersion (JSON or protobuf).
-func (e *Entry) Body(version int, f codec.Format) ([]byte, error) {
+// Body is the object in k.Versions[version], encoded without kind and apiVersion (JSON or protobuf).
+func (e *Entry) Body(k *api.Kind, version int, f codec.Format) ([]byte, error) {
+	if k.Custom != nil {
+		return e.customBody(k.Versions[version], f)
+	}
 	if version == 0 {
-		if b := e.hub[f].Load(); b != nil {
-			return *b, nil
-		}
-		b, err := codec.Body(f, e.Obj)
-		if err == nil {
-			e.hub[f].Store(&b)
-		}
-		return b, err
+		return e.hubBody(f)
 	}
-	m := e.others.Load()
-	if m == nil {
-		e.others.CompareAndSwap(nil, new(sync.Map))
-		m = e.others.Load()
-	}
+	m := e.memo()
 	if b, ok := m.Load(variant{version, f}); ok {
 		return b.([]byte), nil
 	}
@@ -60,6 +52,28 @@ func (e *Entry) Body(version int, f codec.Format) ([]byte, error) {
 		m.Store(variant{version, f}, b)
 	}
 	return b, err
+}
+
+func (e *Entry) hubBody(f codec.Format) ([]byte, error) {
+	if b := e.hub[f].Load(); b != nil {
+		return *b, nil
+	}
+	b, err := codec.Body(f, e.Obj)
+	if err == nil {
+		e.hub[f].Store(&b)
+	}
+	return b, err
+}
+
+func (e *Entry) memo() *sync.Map {
+	m := e.others.Load()
+	if m == nil {
+		e.others.CompareAndSwap(nil, new(sync.Map))
+		if m = e.others.Load(); m == nil { // released that moment
+			m = new(sync.Map)
+		}
+	}
+	return m
 }
 
 // release lets go of the encodings of an entry that is history: few will ask for them again.

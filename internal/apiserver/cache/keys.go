@@ -28,6 +28,9 @@ func Prefix(k *api.Kind) string {
 	if p, ok := special[k.GroupResource().String()]; ok {
 		return Root + p + "/"
 	}
+	if k.Custom != nil {
+		return Root + k.Hub().Group + "/" + k.Resource + "/"
+	}
 	return Root + k.Resource + "/"
 }
 
@@ -38,12 +41,13 @@ func (c *Cache) byKey(key string) (*kindCache, string) {
 	if i < 0 {
 		return nil, ""
 	}
-	if k := c.prefixes[rest[:i]]; k != nil {
+	prefixes := c.index.Load().prefixes
+	if k := prefixes[rest[:i]]; k != nil {
 		return k, rest[i+1:]
 	}
 	j := strings.IndexByte(rest[i+1:], '/')
 	if j < 0 {
 		return nil, ""
 	}
-	return c.prefixes[rest[:i+1+j]], rest[i+j+2:]
+	return prefixes[rest[:i+1+j]], rest[i+j+2:]
 }

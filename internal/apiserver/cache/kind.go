@@ -51,6 +51,11 @@ type kindCache struct {
 	floor   int64    // revisions ≤ floor are not in ring
 	cursors map[*Cursor]struct{}
 	hooks   []func(old, obj api.Object)
+	since   int64 // what the store had at this revision was read at once: older events say nothing new
+}
+
+func newKindCache(k *api.Kind) *kindCache {
+	return &kindCache{kind: k, prefix: Prefix(k), tree: newTree(), cursors: map[*Cursor]struct{}{}}
 }
 
 func newTree() *Tree {

@@ -9,7 +9,7 @@ import (
 func (c *Cache) Entry(k *api.Kind, namespace, name string) (*Entry, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	kc := c.kinds[k]
+	kc := c.of(k)
 	if kc == nil {
 		return nil, false
 	}
@@ -33,14 +33,14 @@ func (c *Cache) Each(k *api.Kind, namespace string, f func(api.Object) bool) {
 
 // OnChange implements request.Reader.
 func (c *Cache) OnChange(k *api.Kind, f func(old, obj api.Object)) {
-	kc := c.kinds[k]
+	kc := c.of(k)
 	kc.hooks = append(kc.hooks, f)
 }
 
 // Snapshot is the current state of a kind and the revision it is exact at.
 func (c *Cache) Snapshot(k *api.Kind) (*Tree, int64) {
 	c.mu.RLock()
-	kc := c.kinds[k]
+	kc := c.of(k)
 	if kc == nil {
 		c.mu.RUnlock()
 		return newTree(), 0
@@ -66,7 +66,7 @@ func (k *kindCache) snapshot() *Tree {
 func (c *Cache) SnapshotAt(k *api.Kind, revision int64) (*Tree, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kc := c.kinds[k]
+	kc := c.of(k)
 	if kc == nil {
 		return newTree(), nil
 	}

@@ -36,7 +36,7 @@ func (c *Cache) missed(entries []store.Entry, rev int64) []store.Event {
 		}
 	}
 	slices.SortFunc(out, func(a, b store.Event) int { return cmp.Compare(a.Entry.Revision, b.Entry.Revision) })
-	for _, kc := range c.kinds {
+	for _, kc := range c.index.Load().kinds {
 		kc.tree.Scan(func(e *Entry) bool {
 			if k := kc.prefix + e.Key; !there[k] {
 				out = append(out, store.Event{Type: store.Delete, Entry: store.Entry{Key: k, Revision: rev}})

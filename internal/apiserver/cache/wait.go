@@ -97,7 +97,7 @@ func (c *Cache) trim() {
 	c.trimming = nil
 	c.sample(c.revision)
 	now, next := c.age(), time.Duration(-1)
-	for _, k := range c.kinds {
+	for _, k := range c.index.Load().kinds {
 		k.trim(now - ringAge)
 		if k.excess() {
 			if due := k.ring[0].at + ringAge - now; next < 0 || due < next {

@@ -3,7 +3,7 @@
 //
 // It must not know about requests or caches. Read this file first.
 //
-// Objects in memory have an empty TypeMeta; kind and apiVersion are put in
+// Objects in memory have an empty TypeMeta (custom resources keep theirs); kind and apiVersion are put in
 // front of the encoded bytes, so one encoding serves as a list's item (without
 // them) and as an object of its own (with them).
 package codec
@@ -11,8 +11,10 @@ package codec
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -38,6 +40,9 @@ func (f Format) String() string { return [...]string{TypeJSON, TypeProtobuf, Typ
 
 // Body encodes obj without kind and apiVersion, in JSON or protobuf.
 func Body(f Format, obj runtime.Object) ([]byte, error) {
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		return unstructuredBody(f, u)
+	}
 	if gvk := obj.GetObjectKind().GroupVersionKind(); !gvk.Empty() {
 		obj = obj.DeepCopyObject()
 		obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
@@ -46,6 +51,16 @@ func Body(f Format, obj runtime.Object) ([]byte, error) {
 		return marshalProto(obj)
 	}
 	return json.Marshal(obj)
+}
+
+func unstructuredBody(f Format, u *unstructured.Unstructured) ([]byte, error) {
+	if f == Protobuf {
+		return nil, ErrNoProtobuf
+	}
+	m := maps.Clone(u.Object)
+	delete(m, "kind")
+	delete(m, "apiVersion")
+	return json.Marshal(m)
 }
 
 // Prefix is what WithKind puts in front of a body.

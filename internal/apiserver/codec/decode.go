@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "sigs.k8s.io/json"
@@ -50,17 +51,40 @@ func Decode(f Format, data []byte, want schema.GroupVersionKind, into runtime.Ob
 	default:
 		gvk, strict, err = decodeJSON(data, want, into)
 	}
-	into.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	if _, custom := into.(*unstructured.Unstructured); !custom {
+		into.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	}
 	return gvk, strict, err
 }
 
 func decodeJSON(data []byte, want schema.GroupVersionKind, into runtime.Object) (schema.GroupVersionKind, []error, error) {
+	if u, ok := into.(*unstructured.Unstructured); ok {
+		return decodeUnstructured(data, want, u)
+	}
 	strict, err := kjson.UnmarshalStrict(data, into)
 	if err != nil {
 		gvk, _ := KindOf(data)
 		return fill(gvk, want), nil, err
 	}
 	return fill(into.GetObjectKind().GroupVersionKind(), want), strict, nil
+}
+
+// decodeUnstructured reads an object whose type is known from its own words alone: those must be there.
+func decodeUnstructured(data []byte, want schema.GroupVersionKind, into *unstructured.Unstructured) (schema.GroupVersionKind, []error, error) {
+	m := map[string]any{}
+	strict, err := kjson.UnmarshalStrict(data, &m)
+	if err != nil {
+		return want, nil, err
+	}
+	into.Object = m
+	gvk := into.GroupVersionKind()
+	switch {
+	case m["kind"] == nil || gvk.Kind == "":
+		return want, nil, runtime.NewMissingKindErr(string(data))
+	case into.GetAPIVersion() == "":
+		return want, nil, runtime.NewMissingVersionErr(string(data))
+	}
+	return gvk, strict, nil
 }
 
 func fill(gvk, want schema.GroupVersionKind) schema.GroupVersionKind {

@@ -3,6 +3,7 @@ package codec
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/dhow-project/dhow/internal/api"
@@ -20,6 +21,9 @@ func Stored(k *api.Kind, obj api.Object) ([]byte, error) {
 
 // Load decodes what Stored, or an upstream server, wrote and converts it to the hub version.
 func Load(k *api.Kind, data []byte) (api.Object, error) {
+	if k.Custom != nil {
+		return loadCustom(k, data)
+	}
 	if !IsProto(data) {
 		return loadJSON(k, data)
 	}
@@ -36,6 +40,16 @@ func Load(k *api.Kind, data []byte) (api.Object, error) {
 		return nil, err
 	}
 	return toHub(v, obj)
+}
+
+// loadCustom leaves an object in the version it was stored in.
+func loadCustom(k *api.Kind, data []byte) (api.Object, error) {
+	u := &unstructured.Unstructured{}
+	if _, _, err := decodeUnstructured(data, k.GroupVersionKind(), u); err != nil {
+		return nil, err
+	}
+	k.Custom.Loaded(u)
+	return u, nil
 }
 
 func loadJSON(k *api.Kind, data []byte) (api.Object, error) {

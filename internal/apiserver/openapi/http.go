@@ -33,7 +33,7 @@ func saltOf(given string) string {
 	return fmt.Sprintf("%d-%d", st.ModTime().UnixNano(), st.Size())
 }
 
-// hash names the content of a document without building it: it follows from the program and the path.
+// hash names the content of a document without building it: it follows from the program, the path and the custom kinds.
 func (s *Spec) hash(path string) string {
 	s.mu.Lock()
 	e, ok := s.extra[path]
@@ -41,7 +41,13 @@ func (s *Spec) hash(path string) string {
 	if ok {
 		return e.hash
 	}
-	sum := sha256.Sum256([]byte(s.salt() + "|" + s.opts.Version + "|" + path))
+	of := s.salt() + "|" + s.opts.Version + "|" + path
+	for _, gv := range s.groupVersions() {
+		if path == "v2" || path == pathOf(gv) {
+			of += s.revisions(gv)
+		}
+	}
+	sum := sha256.Sum256([]byte(of))
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 

@@ -73,7 +73,6 @@ func (s *Spec) Add(path, hash string, build func() ([]byte, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.extra[path] = extraDoc{hash, build}
-	s.forget(path)
 }
 
 // Remove stops serving what Add added.
@@ -81,12 +80,6 @@ func (s *Spec) Remove(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.extra, path)
-	s.forget(path)
-}
-
-func (s *Spec) forget(path string) {
-	delete(s.cache, "v3:"+path)
-	delete(s.cache, "v3pb:"+path)
 }
 
 // cached builds a document once and drops all when nobody asked for a while.
@@ -116,11 +109,11 @@ func (s *Spec) drop() {
 }
 
 // V2 is the whole API as OpenAPI v2 JSON.
-func (s *Spec) V2() ([]byte, error) { return s.cached("v2", s.buildV2) }
+func (s *Spec) V2() ([]byte, error) { return s.cached("v2"+s.hash("v2"), s.buildV2) }
 
 // V2Proto is V2 in gnostic's protobuf form.
 func (s *Spec) V2Proto() ([]byte, error) {
-	return s.cached("v2pb", func() ([]byte, error) {
+	return s.cached("v2pb"+s.hash("v2"), func() ([]byte, error) {
 		doc, err := s.buildV2()
 		if err != nil {
 			return nil, err
@@ -140,7 +133,7 @@ func (s *Spec) V3(path string) (doc []byte, ok bool, err error) {
 	if !ok {
 		return nil, false, nil
 	}
-	doc, err = s.cached("v3:"+path, build)
+	doc, err = s.cached("v3:"+path+s.hash(path), build)
 	return doc, true, err
 }
 
@@ -150,7 +143,7 @@ func (s *Spec) V3Proto(path string) (doc []byte, ok bool, err error) {
 	if !ok {
 		return nil, false, nil
 	}
-	doc, err = s.cached("v3pb:"+path, func() ([]byte, error) {
+	doc, err = s.cached("v3pb:"+path+s.hash(path), func() ([]byte, error) {
 		text, err := build()
 		if err != nil {
 			return nil, err
@@ -182,7 +175,7 @@ func (s *Spec) builder(path string) (func() ([]byte, error), bool) {
 func (s *Spec) groupVersions() (out []schema.GroupVersion) {
 	for _, k := range s.registry.Kinds() {
 		for _, v := range k.Versions {
-			if gv := v.GroupVersion(); !slices.Contains(out, gv) {
+			if gv := v.GroupVersion(); !v.Unserved && !slices.Contains(out, gv) {
 				out = append(out, gv)
 			}
 		}
@@ -234,6 +227,9 @@ func bearerScheme() object {
 func (s *Spec) newBuilder(v3 bool) *builder {
 	b := &builder{v3: v3, markers: s.opts.Markers, defs: map[string]object{}, gvks: map[reflect.Type][]schema.GroupVersionKind{}}
 	for _, k := range s.registry.Kinds() {
+		if k.Custom != nil {
+			continue
+		}
 		for _, v := range k.Versions {
 			t := elem(v.New())
 			b.gvks[t] = append(b.gvks[t], v.GroupVersion().WithKind(k.Kind))
@@ -250,6 +246,9 @@ func (s *Spec) newBuilder(v3 bool) *builder {
 		}
 	}
 	for _, gv := range s.groupVersions() {
+		if s.revisions(gv) != "" {
+			continue // as upstream, which knows but the built-in ones here
+		}
 		b.gvks[deleteOptions] = append(b.gvks[deleteOptions], gv.WithKind("DeleteOptions"))
 	}
 	b.gvks[statusType] = []schema.GroupVersionKind{{Version: "v1", Kind: "Status"}}

@@ -22,8 +22,9 @@ type operation struct {
 	text       string
 	gvk        schema.GroupVersionKind
 	params     []param
-	body       reflect.Type
-	answer     reflect.Type
+	body       model
+	answer     model
+	custom     bool
 	tag        string
 	namespaced bool
 	named      bool
@@ -44,16 +45,17 @@ var ( // never changed
 func (s *Spec) paths(gv schema.GroupVersion) map[string][]operation {
 	out := map[string][]operation{}
 	for _, k := range s.registry.Kinds() {
-		for _, v := range k.Versions {
-			if v.GroupVersion() == gv {
-				s.kindPaths(out, k, v)
+		for i, v := range k.Versions {
+			if v.GroupVersion() == gv && !v.Unserved {
+				s.kindPaths(out, k, i)
 			}
 		}
 	}
 	return out
 }
 
-func (s *Spec) kindPaths(out map[string][]operation, k *api.Kind, v api.Version) {
+func (s *Spec) kindPaths(out map[string][]operation, k *api.Kind, version int) {
+	v := k.Versions[version]
 	gv := v.GroupVersion()
 	tag := idPart(gv)
 	base := "/" + pathOf(gv)
@@ -62,31 +64,26 @@ func (s *Spec) kindPaths(out map[string][]operation, k *api.Kind, v api.Version)
 		base, scope = base+"/namespaces/{namespace}", "Namespaced"
 	}
 	collection, item := base+"/"+k.Resource, base+"/"+k.Resource+"/{name}"
-	t := elem(v.New())
-	var list reflect.Type
-	if v.NewList != nil {
-		if l := v.NewList(); l != nil {
-			list = elem(l)
-		}
-	}
-	add := func(path, method, action, verb, mid, suffix string, params []param, body, answer reflect.Type) {
+	t, list := models(k, version)
+	none, deleteOptions, statusType, patchType := model{}, model{t: deleteOptions}, model{t: statusType}, model{t: patchType}
+	add := func(path, method, action, verb, mid, suffix string, params []param, body, answer model) {
 		about := gv.WithKind(k.Kind)
-		if body != nil && body != t || answer != nil && answer != t {
-			if own, ok := bodyKinds()[answer]; ok {
+		if body != none && body != t || answer != none && answer != t {
+			if own, ok := bodyKinds()[answer.t]; ok {
 				about = own
 			}
 		}
 		o := operation{method: method, action: action, id: verb + tag + mid + scope + k.Kind + suffix, text: sentence(action, k.Kind, suffix), gvk: about,
-			params: params, body: body, answer: answer, tag: lowerFirst(tag), namespaced: strings.Contains(path, "{namespace}"), named: strings.Contains(path, "{name}")}
+			params: params, body: body, answer: answer, tag: lowerFirst(tag), custom: k.Custom != nil, namespaced: strings.Contains(path, "{namespace}"), named: strings.Contains(path, "{name}")}
 		out[path] = append(out[path], o)
 	}
 	has := func(verb string) bool { return k.Verbs == nil || slices.Contains(k.Verbs, verb) }
 	if has("list") {
-		add(collection, "get", "list", "list", "", "", listParams, nil, list)
+		add(collection, "get", "list", "list", "", "", listParams, none, list)
 		if k.Namespaced {
 			all := "/" + pathOf(gv) + "/" + k.Resource
 			out[all] = append(out[all], operation{method: "get", action: "list", id: "list" + tag + k.Kind + "ForAllNamespaces", text: sentence("list", k.Kind, ""),
-				gvk: gv.WithKind(k.Kind), params: listParams, answer: list, tag: lowerFirst(tag)})
+				gvk: gv.WithKind(k.Kind), params: listParams, answer: list, tag: lowerFirst(tag), custom: k.Custom != nil})
 		}
 	}
 	if has("create") {
@@ -96,7 +93,7 @@ func (s *Spec) kindPaths(out map[string][]operation, k *api.Kind, v api.Version)
 		add(collection, "delete", "deletecollection", "delete", "Collection", "", append(slices.Clone(listParams[1:9]), deleteParams...), deleteOptions, statusType)
 	}
 	if has("get") {
-		add(item, "get", "get", "read", "", "", nil, nil, t)
+		add(item, "get", "get", "read", "", "", nil, none, t)
 	}
 	if has("update") {
 		add(item, "put", "put", "replace", "", "", writeParams, t, t)
@@ -107,52 +104,52 @@ func (s *Spec) kindPaths(out map[string][]operation, k *api.Kind, v api.Version)
 	if has("delete") {
 		add(item, "delete", "delete", "delete", "", "", deleteParams, deleteOptions, statusType)
 	}
-	for _, sub := range k.Subresources {
+	for _, sub := range k.SubresourcesOf(version) {
 		path, suffix, body := item+"/"+sub.Name, idWord(sub.Name), subType(sub, t)
 		if slices.Contains(sub.Verbs, "get") {
 			switch {
 			case sub.Name == "log":
-				add(path, "get", "get", "read", "", suffix, nil, nil, nil)
-			case body == nil:
-				add(path, "get", "connect", "connect", "Get", suffix, nil, nil, nil)
+				add(path, "get", "get", "read", "", suffix, nil, none, none)
+			case body == none:
+				add(path, "get", "connect", "connect", "Get", suffix, nil, none, none)
 			default:
-				add(path, "get", "get", "read", "", suffix, nil, nil, body)
+				add(path, "get", "get", "read", "", suffix, nil, none, body)
 			}
 		}
 		if slices.Contains(sub.Verbs, "create") {
-			if body == nil {
-				add(path, "post", "connect", "connect", "Post", suffix, nil, nil, nil)
+			if body == none {
+				add(path, "post", "connect", "connect", "Post", suffix, nil, none, none)
 			} else {
 				add(path, "post", "post", "create", "", suffix, writeParams, body, body)
 			}
 		}
-		if body != nil && slices.Contains(sub.Verbs, "update") {
+		if body != none && slices.Contains(sub.Verbs, "update") {
 			add(path, "put", "put", "replace", "", suffix, writeParams, body, body)
 		}
-		if body != nil && slices.Contains(sub.Verbs, "patch") {
+		if body != none && slices.Contains(sub.Verbs, "patch") {
 			add(path, "patch", "patch", "patch", "", suffix, patchParams, patchType, body)
 		}
 	}
 }
 
 // subType is what travels through a subresource; nil for streams.
-func subType(sub api.Subresource, parent reflect.Type) reflect.Type {
+func subType(sub api.Subresource, parent model) model {
 	if sub.Scale != nil {
-		return reflect.TypeFor[autoscalingv1.Scale]()
+		return model{t: reflect.TypeFor[autoscalingv1.Scale]()}
 	}
 	if sub.Body == nil {
 		switch sub.Name {
 		case "log", "exec", "attach", "portforward", "proxy":
-			return nil
+			return model{}
 		}
 		return parent
 	}
 	for t, gvk := range bodyKinds() {
 		if gvk == *sub.Body {
-			return t
+			return model{t: t}
 		}
 	}
-	return nil
+	return model{}
 }
 
 // bodyKinds are the kinds that only travel through subresources.

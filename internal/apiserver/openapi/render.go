@@ -1,6 +1,9 @@
 package openapi
 
-import "reflect"
+import (
+	"slices"
+	"strings"
+)
 
 // mediaTypes of objects, in v2 for whole operations and in v3 for each content.
 var ( // never changed
@@ -23,7 +26,18 @@ func (o *operation) allParams() (out []param, inPath int) {
 	return append(out, o.params...), inPath
 }
 
+// accepts are the media types of a patch.
+func (o *operation) accepts() []string {
+	if o.custom {
+		return slices.DeleteFunc(slices.Clone(patchTypes), func(t string) bool { return strings.Contains(t, "strategic") })
+	}
+	return patchTypes
+}
+
 func (o *operation) answers() []string {
+	if o.custom {
+		return []string{"application/json", "application/yaml"}
+	}
 	switch {
 	case o.action == "connect":
 		return []string{"*/*"}
@@ -52,11 +66,11 @@ func (o *operation) codes() []string {
 	return []string{"200"}
 }
 
-func (b *builder) refOrString(t reflect.Type) object {
-	if t == nil {
+func (b *builder) refOrString(m model) object {
+	if m == (model{}) {
 		return object{"type": "string"}
 	}
-	return b.ref(t)
+	return b.refTo(m)
 }
 
 func (b *builder) pathV2(ops []operation) object {
@@ -66,7 +80,7 @@ func (b *builder) pathV2(ops []operation) object {
 		op := o.common()
 		op["schemes"], op["produces"], op["consumes"] = []string{"https"}, o.answers(), []string{"*/*"}
 		if o.method == "patch" {
-			op["consumes"] = patchTypes
+			op["consumes"] = o.accepts()
 		}
 		params, inPath := o.allParams()
 		var list []any
@@ -77,8 +91,8 @@ func (b *builder) pathV2(ops []operation) object {
 			}
 			list = append(list, q)
 		}
-		if o.body != nil {
-			list = append(list, object{"name": "body", "in": "body", "required": o.method != "delete", "schema": b.ref(o.body)})
+		if o.body != (model{}) {
+			list = append(list, object{"name": "body", "in": "body", "required": o.method != "delete", "schema": b.refTo(o.body)})
 		}
 		if list != nil {
 			op["parameters"] = list
@@ -117,12 +131,12 @@ func (b *builder) pathV3(ops []operation) object {
 			}
 			return c
 		}
-		if o.body != nil {
+		if o.body != (model{}) {
 			types := []string{"*/*"}
 			if o.method == "patch" {
-				types = patchTypes
+				types = o.accepts()
 			}
-			body := object{"content": content(types, b.ref(o.body))}
+			body := object{"content": content(types, b.refTo(o.body))}
 			if o.method != "delete" {
 				body["required"] = true
 			}

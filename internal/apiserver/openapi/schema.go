@@ -28,7 +28,7 @@ type builder struct {
 	markers func(string) Marker
 	defs    map[string]object
 	gvks    map[reflect.Type][]schema.GroupVersionKind
-	queue   []reflect.Type
+	queue   []model
 }
 
 // definitionName is upstream's: k8s.io/api/apps/v1.Deployment → io.k8s.api.apps.v1.Deployment.
@@ -53,11 +53,13 @@ func (b *builder) marker(t reflect.Type, field string) Marker {
 }
 
 // ref refers to the definition of a named type and sees to it that it gets made.
-func (b *builder) ref(t reflect.Type) object {
-	name := definitionName(t)
+func (b *builder) ref(t reflect.Type) object { return b.refTo(model{t: t}) }
+
+func (b *builder) refTo(m model) object {
+	name := m.name()
 	if _, ok := b.defs[name]; !ok {
 		b.defs[name] = object{}
-		b.queue = append(b.queue, t)
+		b.queue = append(b.queue, m)
 	}
 	if b.v3 {
 		return object{"$ref": "#/components/schemas/" + name}
@@ -68,9 +70,13 @@ func (b *builder) ref(t reflect.Type) object {
 // finish makes all definitions referred to.
 func (b *builder) finish() map[string]object {
 	for len(b.queue) > 0 {
-		t := b.queue[0]
+		m := b.queue[0]
 		b.queue = b.queue[1:]
-		b.defs[definitionName(t)] = b.definition(t)
+		if m.kind != nil {
+			b.defs[m.name()] = b.custom(m)
+		} else {
+			b.defs[m.name()] = b.definition(m.t)
+		}
 	}
 	return b.defs
 }

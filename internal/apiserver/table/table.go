@@ -18,7 +18,10 @@ import (
 )
 
 // Columns of a kind.
-func Columns(k *api.Kind) []metav1.TableColumnDefinition {
+func Columns(k *api.Kind, version int) []metav1.TableColumnDefinition {
+	if v := &k.Versions[version]; v.Columns != nil {
+		return v.Columns
+	}
 	if k.Columns != nil {
 		return k.Columns
 	}
@@ -30,8 +33,8 @@ func Columns(k *api.Kind) []metav1.TableColumnDefinition {
 }
 
 // Row of one object. include is None, Metadata (the default) or Object; full encodes the whole object.
-func Row(k *api.Kind, obj api.Object, now time.Time, include, version string, full func(api.Object) ([]byte, error)) (metav1.TableRow, error) {
-	row := metav1.TableRow{Cells: cells(k, obj, now)}
+func Row(k *api.Kind, at int, obj api.Object, now time.Time, include, version string, full func(api.Object) ([]byte, error)) (metav1.TableRow, error) {
+	row := metav1.TableRow{Cells: cells(k, at, obj, now)}
 	var err error
 	switch include {
 	case "", string(metav1.IncludeMetadata):
@@ -48,7 +51,10 @@ func Row(k *api.Kind, obj api.Object, now time.Time, include, version string, fu
 	return row, err
 }
 
-func cells(k *api.Kind, obj api.Object, now time.Time) []any {
+func cells(k *api.Kind, version int, obj api.Object, now time.Time) []any {
+	if f := k.Versions[version].Cells; f != nil {
+		return f(obj, now)
+	}
 	if k.Cells != nil {
 		return k.Cells(obj, now)
 	}

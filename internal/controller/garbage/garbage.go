@@ -29,19 +29,22 @@ func New(d controller.Deps) *Collector {
 	c := &Collector{conn: d.Conn, graph: newGraph()}
 	c.Loop = controller.NewLoop(d, "garbage-collector-controller", c.sync)
 	c.Workers = 10
-	for _, k := range d.Conn.Registry().Kinds() {
-		if k.Kind == "Event" || !can(k, "list") || !can(k, "watch") || !can(k, "delete") {
-			continue
-		}
-		d.Caches.View(k).Subscribe(func(old, o api.Object) {
+	d.Caches.EachKind(collectable, func(v *client.View) func() {
+		v.Subscribe(func(old, o api.Object) {
 			if o == nil {
 				c.look(c.graph.drop(old.GetUID()))
 				return
 			}
-			c.look(c.graph.put(k, o))
+			c.look(c.graph.put(v.Kind(), o))
 		})
-	}
+		return nil
+	})
 	return c
+}
+
+// collectable are the kinds whose objects own and are owned.
+func collectable(k *api.Kind) bool {
+	return (k.Kind != "Event" || k.Custom != nil) && can(k, "list") && can(k, "watch") && can(k, "delete")
 }
 
 func can(k *api.Kind, verb string) bool { return k.Verbs == nil || slices.Contains(k.Verbs, verb) }

@@ -31,18 +31,11 @@ type Controller struct {
 	namespaces client.Cache[*corev1.Namespace]
 	api        client.Client[*corev1.Namespace]
 	conn       client.Conn
-	kinds      []*api.Kind
 }
 
 // New makes the controller.
 func New(d controller.Deps) *Controller {
 	c := &Controller{namespaces: client.CacheOf[*corev1.Namespace](d.Caches), api: client.For[*corev1.Namespace](d.Conn), conn: d.Conn}
-	for _, k := range d.Conn.Registry().Kinds() {
-		if k.Namespaced && can(k, "list") && can(k, "delete") {
-			c.kinds = append(c.kinds, k)
-		}
-	}
-	slices.SortStableFunc(c.kinds, func(a, b *api.Kind) int { return first(a) - first(b) })
 	c.Loop = controller.NewLoop(d, "namespace-controller", c.sync)
 	c.namespaces.Subscribe(func(_, ns *corev1.Namespace) {
 		if ns != nil && ns.DeletionTimestamp != nil {
@@ -53,6 +46,17 @@ func New(d controller.Deps) *Controller {
 }
 
 func isPods(k *api.Kind) bool { return k.Resource == "pods" && k.Hub().Group == "" }
+
+// kinds are those whose objects live in namespaces, as they are now.
+func (c *Controller) kinds() (out []*api.Kind) {
+	for _, k := range c.conn.Registry().Kinds() {
+		if k.Namespaced && can(k, "list") && can(k, "delete") {
+			out = append(out, k)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *api.Kind) int { return first(a) - first(b) })
+	return out
+}
 
 // first orders pods before all else.
 func first(k *api.Kind) int {
@@ -96,7 +100,7 @@ func (c *Controller) empty(ctx context.Context, ns string) ([]remainder, error) 
 	var left []remainder
 	var errs []error
 	background := metav1.DeletePropagationBackground
-	for _, k := range c.kinds {
+	for _, k := range c.kinds() {
 		l, err := c.conn.List(ctx, k, ns, metav1.ListOptions{})
 		if err == nil && slices.ContainsFunc(l.Items, func(o api.Object) bool { return o.GetDeletionTimestamp() == nil }) {
 			if err = c.conn.DeleteCollection(ctx, k, ns, metav1.DeleteOptions{PropagationPolicy: &background}, metav1.ListOptions{}); err == nil {

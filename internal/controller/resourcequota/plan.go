@@ -20,6 +20,7 @@ import (
 type objects struct {
 	kind *api.Kind
 	list func(namespace string) []api.Object
+	seen func() bool // list knows all there are
 }
 
 // count is the status q should have, and when a deleted pod will have stopped to count.

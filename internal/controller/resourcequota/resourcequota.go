@@ -2,6 +2,8 @@ package resourcequota
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,7 +26,8 @@ type Controller struct {
 	*controller.Loop
 	quotas client.Cache[*corev1.ResourceQuota]
 	api    client.Client[*corev1.ResourceQuota]
-	all    []objects
+	mu     sync.Mutex
+	all    []objects // of each kind; replaced, never changed
 }
 
 // New makes the controller over all kinds that quotas can count.
@@ -40,15 +43,31 @@ func New(d controller.Deps) *Controller {
 			c.AddAfter(controller.KeyOf(q), later)
 		}
 	})
-	for _, k := range d.Conn.Registry().Kinds() {
-		if !countable(k) {
-			continue
-		}
-		v := d.Caches.View(k)
+	d.Caches.EachKind(countable, func(v *client.View) func() {
+		k := v.Kind()
 		v.Subscribe(func(old, o api.Object) { c.changed(k, old, o) })
-		c.all = append(c.all, objects{k, v.In})
-	}
+		c.set(func(all []objects) []objects { return append(all, objects{k, v.In, v.Synced}) })
+		return func() {
+			c.set(func(all []objects) []objects {
+				return slices.DeleteFunc(all, func(o objects) bool { return o.kind == k })
+			})
+		}
+	})
 	return c
+}
+
+// set replaces what is counted.
+func (c *Controller) set(f func([]objects) []objects) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = f(slices.Clone(c.all))
+}
+
+// counted are the kinds whose objects are all known.
+func (c *Controller) counted() []objects {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(c.all), func(o objects) bool { return !o.seen() })
 }
 
 func (c *Controller) changed(k *api.Kind, old, o api.Object) {
@@ -74,7 +93,7 @@ func (c *Controller) sync(ctx context.Context, key controller.Key) error {
 		return nil
 	}
 	now := time.Now()
-	s, again := count(q, c.all, now)
+	s, again := count(q, c.counted(), now)
 	if !again.IsZero() {
 		c.AddAfter(key, again.Sub(now)+time.Millisecond)
 	}

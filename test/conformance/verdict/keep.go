@@ -45,7 +45,7 @@ func keep(specs []types.SpecReport, dir string) error {
 		for _, list := range lists {
 			delete(list, name)
 		}
-		if spec.State != types.SpecStatePassed || vacuous.MatchString(name) {
+		if spec.State != types.SpecStatePassed {
 			failed++
 			lists["failed.txt"][name] = name + "\t" + causes.of(spec)
 			continue
@@ -67,10 +67,6 @@ func keep(specs []types.SpecReport, dir string) error {
 
 // suiteTimeout is what ginkgo says of specs that ran when the time for all was over.
 const suiteTimeout = "A suite timeout occurred"
-
-// vacuous are specs that return, and so pass, when a custom resource definition cannot be established. Take them
-// out when custom resources are served.
-var vacuous = regexp.MustCompile(`CustomResourceConversionWebhook|CustomResourceFieldSelectors|AdmissionWebhook .*custom resource`)
 
 // apart are specs that need the cluster for themselves, or long.
 var apart = regexp.MustCompile(`\[(Serial|Slow|Disruptive)\]`)
