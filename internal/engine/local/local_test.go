@@ -78,7 +78,7 @@ func TestContainerLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	id, err := e.CreateContainer(ctx, sandbox, engine.ContainerConfig{
-		Name: "c", Image: image, Command: []string{"/bin/sh", "-c", "cat /built; hostname; trap 'exit 3' TERM; while :; do sleep 1; done"},
+		Name: "c", Image: image, Command: []string{"/bin/sh", "-c", "trap 'exit 3' TERM; cat /built; hostname; echo >/tmp/ready; while :; do sleep 1; done"},
 		LogPath: "c.log", Resources: engine.Resources{MemoryLimit: 32 << 20},
 	})
 	if err != nil {
@@ -88,7 +88,7 @@ func TestContainerLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	code, err := e.Exec(ctx, id, engine.ExecConfig{Command: []string{"/bin/sh", "-c", "echo hi; exit 7"}, Streams: engine.Streams{Stdout: &out}})
+	code, err := e.Exec(ctx, id, engine.ExecConfig{Command: []string{"/bin/sh", "-c", "until [ -e /tmp/ready ]; do sleep 0.01; done; echo hi; exit 7"}, Streams: engine.Streams{Stdout: &out}})
 	if err != nil || code != 7 || out.String() != "hi\n" {
 		t.Errorf("exec: %q, %d, %v", out.String(), code, err)
 	}
