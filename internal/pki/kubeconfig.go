@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"syscall"
 
 	"go.yaml.in/yaml/v3"
@@ -99,6 +100,9 @@ func editKubeconfig(path string, owner *Owner, edit func([]byte) ([]byte, bool, 
 	return nil
 }
 
+// indentedList is a list whose items do not begin below their key.
+var indentedList = regexp.MustCompile(`(?m)^(clusters|contexts|users):[^\n]*\n([ \t]*#[^\n]*\n)*[ \t]+-`) // never changed
+
 const emptyKubeconfig = "apiVersion: v1\nkind: Config\nclusters: []\ncontexts: []\nusers: []\n"
 
 // parseKubeconfig returns the document and its top mapping.
@@ -121,7 +125,7 @@ func mergeKubeconfig(old []byte, a Access) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	before, err := encodeYAML(doc)
+	before, err := encodeYAML(doc, old)
 	if err != nil {
 		return nil, false, err
 	}
@@ -156,7 +160,7 @@ func mergeKubeconfig(old []byte, a Access) ([]byte, bool, error) {
 	if value(top, "current-context") == "" {
 		setScalar(top, "current-context", a.Name)
 	}
-	out, err := encodeYAML(doc)
+	out, err := encodeYAML(doc, old)
 	return out, len(old) == 0 || !bytes.Equal(before, out), err
 }
 
@@ -189,14 +193,18 @@ func removeKubeconfig(old []byte, name string) ([]byte, bool, error) {
 	if !changed {
 		return nil, false, nil
 	}
-	out, err := encodeYAML(doc)
+	out, err := encodeYAML(doc, old)
 	return out, true, err
 }
 
-func encodeYAML(doc *yaml.Node) ([]byte, error) {
+// encodeYAML writes doc in the manner of the file it is from, so that only our entries differ.
+func encodeYAML(doc *yaml.Node, from []byte) ([]byte, error) {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
+	if !indentedList.Match(from) {
+		e.CompactSeqIndent() // as kubectl
+	}
 	if err := e.Encode(doc); err != nil {
 		return nil, err
 	}

@@ -16,20 +16,20 @@ var access = Access{Name: "dhow", Server: "https://127.0.0.1:6443", CA: []byte("
 const ours = `apiVersion: v1
 kind: Config
 clusters:
-  - cluster:
-      certificate-authority-data: Y2E=
-      server: https://127.0.0.1:6443
-    name: dhow
+- cluster:
+    certificate-authority-data: Y2E=
+    server: https://127.0.0.1:6443
+  name: dhow
 contexts:
-  - context:
-      cluster: dhow
-      user: dhow
-    name: dhow
+- context:
+    cluster: dhow
+    user: dhow
+  name: dhow
 users:
-  - user:
-      client-certificate-data: Y2VydA==
-      client-key-data: a2V5
-    name: dhow
+- user:
+    client-certificate-data: Y2VydA==
+    client-key-data: a2V5
+  name: dhow
 current-context: dhow
 `
 
@@ -67,6 +67,11 @@ func TestKubeconfigNew(t *testing.T) {
 }
 
 func TestKubeconfigMergeAndRemove(t *testing.T) {
+	t.Run("by hand", func(t *testing.T) { mergeAndRemove(t, theirs) })
+	t.Run("by kubectl", func(t *testing.T) { mergeAndRemove(t, strings.ReplaceAll(ours, "dhow", "work")) })
+}
+
+func mergeAndRemove(t *testing.T, theirs string) {
 	path := filepath.Join(t.TempDir(), "config")
 	if err := os.WriteFile(path, []byte(theirs), 0o640); err != nil {
 		t.Fatal(err)
