@@ -138,6 +138,7 @@ func (d *daemon) startServer(ctx context.Context) (string, error) {
 	s.Admission = append([]request.Step{allow.Step()}, admission.Steps(r, admission.Options{
 		Authorizer:    allow,
 		Merger:        s.Fields(),
+		Log:           d.log,
 		ServiceRanges: []netip.Prefix{d.serviceRange()},
 		UpdateQuota: func(ctx context.Context, q *corev1.ResourceQuota) error {
 			_, err := quotas.UpdateStatus(ctx, q)

@@ -69,6 +69,16 @@ func admit(t testing.TB, steps []request.Step, w *request.Write) error {
 		}
 	}
 	for _, s := range steps {
+		if s.Finish != nil {
+			if err := s.Finish(t.Context(), w); err != nil {
+				for i := len(w.Rollback) - 1; i >= 0; i-- {
+					w.Rollback[i]()
+				}
+				return err
+			}
+		}
+	}
+	for _, s := range steps {
 		if s.Check != nil {
 			if err := s.Check(t.Context(), w); err != nil {
 				return err

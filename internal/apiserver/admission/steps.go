@@ -7,12 +7,15 @@ package admission
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/dhow-project/dhow/internal/apiserver/admission/policy"
+	"github.com/dhow-project/dhow/internal/apiserver/admission/webhook"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
+	caller "github.com/dhow-project/dhow/internal/apiserver/webhook"
 )
 
 // Options are what steps need beyond the Reader.
@@ -27,6 +30,7 @@ type Options struct {
 	UpdateQuota func(context.Context, *corev1.ResourceQuota) error
 	// Merger merges what MutatingAdmissionPolicies configure.
 	Merger policy.Merger
+	Log    *slog.Logger // nil means none
 }
 
 // Steps makes the list. Call it before the server starts: some steps listen for changes.
@@ -34,6 +38,7 @@ func Steps(r request.Reader, o Options) []request.Step {
 	w := &world{Reader: r, authorizer: o.Authorizer}
 	alloc := newAllocator(r, o)
 	quota := &quota{world: w, update: o.UpdateQuota}
+	hooks := webhook.New(r, webhook.Options{Caller: caller.New(caller.Endpoints(r)), Authorizer: o.Authorizer, Log: o.Log})
 	return []request.Step{
 		{Name: "NamespaceLifecycle", Mutate: w.namespaceLifecycle},
 		{Name: "LimitRanger", Mutate: w.limitDefaults, Check: w.limitCheck},
@@ -52,10 +57,10 @@ func Steps(r request.Reader, o Options) []request.Step {
 		{Name: "CertificateSubjectRestriction", Check: certificateSubject},
 		{Name: "DefaultIngressClass", Mutate: w.defaultIngressClass},
 		policy.Mutating(r, o.Authorizer, o.Merger),
-		// Here comes MutatingAdmissionWebhook.
+		hooks.Mutating(),
 		{Name: "ServiceAllocation", Finish: alloc.admit},
 		policy.Validating(r, o.Authorizer),
-		// Here comes ValidatingAdmissionWebhook.
+		hooks.Validating(),
 		{Name: "ResourceQuota", Check: quota.check},
 	}
 }

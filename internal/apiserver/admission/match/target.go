@@ -56,6 +56,9 @@ func Of(w *request.Write) *Target {
 	if isNamespace(t.Resource) {
 		t.Namespace = t.Name
 	}
+	if w.Collection { // upstream has no names there
+		t.Name = ""
+	}
 	sub := subresource(w)
 	if sub == nil || sub.Body == nil {
 		return t
