@@ -107,9 +107,10 @@ func (s *Server) special(c *call, b runtime.Object) (runtime.Object, error) {
 // bodyWrite is the creation of what is not stored itself.
 func (s *Server) bodyWrite(c *call, b runtime.Object) *writing {
 	w := s.newWrite(c, request.Create, nil, nil)
-	w.Body = b
 	if obj, ok := b.(api.Object); ok && c.subresource == "" {
 		w.Object, w.Name = obj, obj.GetName()
+	} else {
+		w.Body = b
 	}
 	return w
 }
@@ -143,7 +144,7 @@ func (s *Server) virtual(c *call, obj api.Object) (runtime.Object, error) {
 		if err := s.admit(w); err != nil {
 			return nil, err
 		}
-		b = w.Body.(*corev1.Binding)
+		b = w.Object.(*corev1.Binding)
 		pc := *c
 		pc.kind, pc.version, pc.name, pc.subresource, pc.inner = pods, 0, b.Name, "binding", true
 		return s.assign(&pc, b)

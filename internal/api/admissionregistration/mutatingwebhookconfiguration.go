@@ -33,9 +33,23 @@ func MutatingWebhookConfiguration() *api.Kind {
 			}
 			return errs
 		}),
+		ValidateCreate: kit.To(func(o *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
+			return hookConditions(mutatingConditions(o), nil)
+		}),
+		ValidateUpdate: kit.ToBoth(func(o, old *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
+			return hookConditions(mutatingConditions(o), mutatingConditions(old))
+		}),
 		Columns: kit.Columns(kit.Int("Webhooks", "Webhooks indicates the number of webhooks registered in this configuration")),
 		Cells: kit.Cells(func(o *admissionregistrationv1.MutatingWebhookConfiguration, now time.Time) []any {
 			return []any{o.Name, int64(len(o.Webhooks)), kit.Age(o, now)}
 		}),
 	}
+}
+
+func mutatingConditions(o *admissionregistrationv1.MutatingWebhookConfiguration) []conditionList {
+	out := make([]conditionList, len(o.Webhooks))
+	for i := range o.Webhooks {
+		out[i] = o.Webhooks[i].MatchConditions
+	}
+	return out
 }

@@ -31,9 +31,23 @@ func ValidatingWebhookConfiguration() *api.Kind {
 			}
 			return errs
 		}),
+		ValidateCreate: kit.To(func(o *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
+			return hookConditions(validatingConditions(o), nil)
+		}),
+		ValidateUpdate: kit.ToBoth(func(o, old *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
+			return hookConditions(validatingConditions(o), validatingConditions(old))
+		}),
 		Columns: kit.Columns(kit.Int("Webhooks", "Webhooks indicates the number of webhooks registered in this configuration")),
 		Cells: kit.Cells(func(o *admissionregistrationv1.ValidatingWebhookConfiguration, now time.Time) []any {
 			return []any{o.Name, int64(len(o.Webhooks)), kit.Age(o, now)}
 		}),
 	}
+}
+
+func validatingConditions(o *admissionregistrationv1.ValidatingWebhookConfiguration) []conditionList {
+	out := make([]conditionList, len(o.Webhooks))
+	for i := range o.Webhooks {
+		out[i] = o.Webhooks[i].MatchConditions
+	}
+	return out
 }

@@ -28,7 +28,7 @@ type hook struct {
 	reinvoke      bool // reinvocationPolicy IfNeeded
 	sideEffects   *admissionregistrationv1.SideEffectClass
 	versions      []string // of AdmissionReview, the preferred one first
-	conditions    *conditions
+	conditions    conditions
 }
 
 // configurations are those of one kind, compiled. Reading is one atomic load.

@@ -9,10 +9,10 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 
-	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/apiserver/admission/match"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
 )
@@ -134,25 +134,22 @@ func patched(k *hook, s *subject, as match.As, v versioned, a *answer, i index) 
 	if err != nil {
 		return false, apierrors.NewInternalError(err)
 	}
-	before, after, err := s.put(as, doc)
+	before := s.w.Object
+	changed, err := s.put(as, v, doc)
 	if err != nil {
-		return false, apierrors.NewInternalError(err)
+		return false, err
 	}
-	changed := !equality.Semantic.DeepEqual(before, after)
 	note(s.w, i.key("patch"), patchNote{k.configuration, k.name, patch, string(a.patchType)})
-	if s.w.Object != nil && s.w.Kind.Default != nil {
-		s.w.Kind.Default(s.w.Object)
-	}
-	if obj, ok := before.(api.Object); ok && s.w.Object != nil {
-		keepManagedFields(s.w, obj)
+	if before != nil {
+		keepManagedFields(s.w, before.GetManagedFields())
 	}
 	return changed, nil
 }
 
-// keepManagedFields takes back what webhooks made of managedFields when nobody could read it.
-func keepManagedFields(w *request.Write, before api.Object) {
+// keepManagedFields takes back what a webhook made of managedFields when nobody could read it.
+func keepManagedFields(w *request.Write, before []metav1.ManagedFieldsEntry) {
 	if err := managedfields.ValidateManagedFields(w.Object.GetManagedFields()); err != nil {
-		w.Object.SetManagedFields(before.GetManagedFields())
+		w.Object.SetManagedFields(before)
 		w.Warnings = append(w.Warnings, fmt.Sprintf(".metadata.managedFields was in an invalid state after admission; "+
 			"this could be caused by an outdated mutating admission controller; please fix your requests: %v", err))
 	}
