@@ -349,7 +349,7 @@ func TestFailures(t *testing.T) {
 	}{
 		{"500", handler(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "boom", 500) }),
 			`failed to call webhook: an error on the server ("boom") has prevented the request from succeeding`},
-		{"redirect", handler(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 302) }), `redirect`},
+		{"redirect", handler(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }), `redirect`},
 		{"no JSON", handler(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }), `failed to call webhook: `},
 		{"slow", handler(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), `?timeout=1s": context deadline exceeded`},
 		{"absent", handler(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }), `received invalid webhook response: webhook response was absent`},
@@ -468,5 +468,19 @@ func TestConfigurationsAreFollowed(t *testing.T) {
 	w.reader.Delete(&admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "a"}})
 	if err := w.validate(r()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A cluster without webhooks does not pay for them.
+func TestNoneConfiguredCostsNothing(t *testing.T) {
+	w := newWorld(t)
+	r := w.write("", "configmaps", "", request.Create, configMap(), nil)
+	mutating, validating := w.hooks.Mutating(), w.hooks.Validating()
+	if n := testing.AllocsPerRun(100, func() {
+		if mutating.Mutate(t.Context(), r) != nil || validating.Check(t.Context(), r) != nil {
+			t.Fatal("refused")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations a write", n)
 	}
 }
