@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"cmp"
 	"crypto/sha512"
 	"fmt"
 	"mime"
@@ -12,7 +13,6 @@ import (
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	apiversion "k8s.io/apimachinery/pkg/version"
 
 	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/apiserver/codec"
@@ -44,9 +44,10 @@ func newDocuments(kinds []*api.Kind) *documents {
 			}
 		}
 	}
-	for _, vs := range d.versions {
-		slices.SortStableFunc(vs, func(a, b string) int { return apiversion.CompareKubeAwareVersionStrings(b, a) })
+	for g, vs := range d.versions {
+		slices.SortStableFunc(vs, func(a, b string) int { return d.byPriority(g, a, b) })
 	}
+	slices.SortStableFunc(d.groups, func(a, b string) int { return cmp.Compare(d.priorityOf(b), d.priorityOf(a)) })
 	d.aggregated = sync.OnceValues(d.aggregate)
 	return d
 }
@@ -99,18 +100,6 @@ func (d *documents) resources(gv schema.GroupVersion) *metav1.APIResourceList {
 	})
 	slices.SortFunc(l.APIResources, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
 	return l
-}
-
-func (d *documents) group(name string) *metav1.APIGroup {
-	g := &metav1.APIGroup{Name: name}
-	for _, v := range d.versions[name] {
-		g.Versions = append(g.Versions, metav1.GroupVersionForDiscovery{GroupVersion: name + "/" + v, Version: v})
-	}
-	if len(g.Versions) == 0 {
-		return nil
-	}
-	g.PreferredVersion = g.Versions[0]
-	return g
 }
 
 func (d *documents) aggregate() (core, named *apidiscoveryv2.APIGroupDiscoveryList) {
@@ -178,17 +167,15 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request) bool {
 	case len(parts) == 1 && parts[0] == "api":
 		s.object(w, r, o, http.StatusOK, schema.GroupVersionKind{Kind: "APIVersions"}, coreVersions(docs, r))
 	case len(parts) == 1 && parts[0] == "apis":
-		l := &metav1.APIGroupList{}
-		for _, g := range docs.groups {
-			l.Groups = append(l.Groups, *docs.group(g))
-		}
+		l := &metav1.APIGroupList{Groups: docs.legacy(s.offers())}
 		s.object(w, r, o, http.StatusOK, schema.GroupVersionKind{Version: "v1", Kind: "APIGroupList"}, l)
 	case len(parts) == 2 && parts[0] == "apis":
-		g := docs.group(parts[1])
-		if g == nil {
+		groups := docs.legacy(s.offers())
+		i := slices.IndexFunc(groups, func(g metav1.APIGroup) bool { return g.Name == parts[1] })
+		if i < 0 {
 			return false
 		}
-		s.object(w, r, o, http.StatusOK, schema.GroupVersionKind{Version: "v1", Kind: "APIGroup"}, g)
+		s.object(w, r, o, http.StatusOK, schema.GroupVersionKind{Version: "v1", Kind: "APIGroup"}, &groups[i])
 	case len(parts) == 2 && parts[0] == "api", len(parts) == 3 && parts[0] == "apis":
 		gv := schema.GroupVersion{Version: parts[len(parts)-1]}
 		if len(parts) == 3 {
@@ -232,8 +219,9 @@ func aggregatedVersion(accept string) string {
 // serveAggregated answers in JSON; the two versions have the same fields. The ETag lets clients ask whether anything has
 // changed (KEP-3352).
 func (s *Server) serveAggregated(w http.ResponseWriter, r *http.Request, root, version string) {
-	core, named := s.catalog.Load().docs.aggregated()
-	l := named
+	docs := s.catalog.Load().docs
+	core, named := docs.aggregated()
+	l := &apidiscoveryv2.APIGroupDiscoveryList{Items: docs.merge(named.Items, s.offers())}
 	if root == "api" {
 		l = core
 	}

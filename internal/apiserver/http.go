@@ -25,7 +25,7 @@ const (
 // Handler serves the API.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
-// serve is the way in: recover, identify, authenticate, impersonate, authorize, dispatch.
+// serve is the way in: recover, identify, authenticate, impersonate, authorize, pass on, dispatch.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer s.recover(w, r)
 	q := r.URL.Query()
@@ -42,6 +42,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		s.fail(w, r, err)
+		return
+	}
+	if s.Aggregator != nil && s.Aggregator.Serve(w, r, t.User) {
 		return
 	}
 	if !t.resource {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/version"
 
 	"github.com/dhow-project/dhow/internal/api"
+	"github.com/dhow-project/dhow/internal/apiserver/aggregate"
 	"github.com/dhow-project/dhow/internal/apiserver/apply"
 	"github.com/dhow-project/dhow/internal/apiserver/cache"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
@@ -46,6 +47,14 @@ type Connection struct {
 // with a body of its own (tokens). obj is decoded, defaulted and validated; the answer may be obj itself.
 type Virtual func(ctx context.Context, w *request.Write) (runtime.Object, error)
 
+// Aggregator knows the group versions that other servers serve.
+type Aggregator interface {
+	// Serve answers a request when another server serves its group version; false: none does.
+	Serve(w http.ResponseWriter, r *http.Request, u *request.User) bool
+	// Offers are these group versions.
+	Offers() []aggregate.Offer
+}
+
 // Config is what a server is made of.
 type Config struct {
 	Store          store.Store
@@ -60,6 +69,8 @@ type Config struct {
 	Virtual map[schema.GroupResource]Virtual
 	// Extra handlers by path; a path that ends in "/" serves all below it.
 	Extra map[string]http.Handler
+	// Aggregator passes requests to servers that serve a part of the API; nil means there are none.
+	Aggregator Aggregator
 	// Checks of /livez and /readyz by name.
 	Checks map[string]func(context.Context) error
 	Log    *slog.Logger

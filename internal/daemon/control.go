@@ -19,6 +19,7 @@ import (
 	"github.com/dhow-project/dhow/internal/api/all"
 	"github.com/dhow-project/dhow/internal/apiserver"
 	"github.com/dhow-project/dhow/internal/apiserver/admission"
+	"github.com/dhow-project/dhow/internal/apiserver/aggregate"
 	"github.com/dhow-project/dhow/internal/apiserver/apply"
 	"github.com/dhow-project/dhow/internal/apiserver/atrest"
 	"github.com/dhow-project/dhow/internal/apiserver/authn"
@@ -146,7 +147,12 @@ func (d *daemon) startServer(ctx context.Context) (string, error) {
 		},
 	})...)
 	d.virtual(chain, allow)
-	d.extra()
+	docs := d.extra()
+	front := pki.NewLive(d.keys.RequestHeader, pki.ComponentLeaf("front-proxy-client"))
+	others := aggregate.New(aggregate.Config{
+		Reader: r, Conn: d.conn, Resolver: webhook.Endpoints(r), Documents: docs, Certificate: front.GetClientCertificate, Log: d.log,
+	})
+	s.Aggregator = others
 	custom := crd.New(s, d.conn, webhook.New(webhook.Endpoints(r)), d.log)
 	if err := s.Start(ctx); err != nil {
 		return "", err
@@ -156,6 +162,7 @@ func (d *daemon) startServer(ctx context.Context) (string, error) {
 	}
 	d.live("API server", s.Run)
 	d.live("custom resources", custom.Run)
+	d.live("aggregated APIs", others.Run)
 	return "", nil
 }
 
@@ -175,7 +182,7 @@ func (d *daemon) virtual(chain *authn.Chain, allow *authz.Chain) {
 }
 
 // extra are the paths that are no resources.
-func (d *daemon) extra() {
+func (d *daemon) extra() *openapi.Spec {
 	for path, h := range d.tokens.Handlers() {
 		d.server.Extra[path] = h
 	}
@@ -186,6 +193,7 @@ func (d *daemon) extra() {
 	for _, path := range []string{"/openapi/v2", "/openapi/v3", "/openapi/v3/"} {
 		d.server.Extra[path] = docs
 	}
+	return docs
 }
 
 func (d *daemon) url() string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 
@@ -35,6 +36,8 @@ func APIService() *api.Kind {
 				}}
 			}
 		}),
+		// "v1." is the core group's.
+		ValidateName:  func(name string, _ bool) []string { return path.IsValidPathSegmentName(name) },
 		PrepareUpdate: halves.KeepStatus,
 		Validate:      kit.To(validate),
 		Subresources:  []api.Subresource{{Name: "status", Verbs: kit.ReadWrite, Prepare: halves.KeepSpecAndMeta}},
