@@ -237,9 +237,7 @@ func TestAnotherServerServesItsGroup(t *testing.T) {
 	if w.Code != 200 || w.Body.String() != "GET /apis/wardle.example.com/v1/namespaces/web/flunders?limit=5" {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
-	g.mu.Lock()
-	last := g.seen[len(g.seen)-1]
-	g.mu.Unlock()
+	last := g.asked(t, "/apis/wardle.example.com/v1/namespaces/web/flunders")
 	if h := last.Header; h.Get("Authorization") != "" || h.Get("X-Remote-User") != "system:anonymous" || h.Get("X-Remote-Group") != "system:unauthenticated" || h.Get("X-Remote-Extra-A") != "" {
 		t.Errorf("the other server is told %v", h)
 	}
@@ -259,6 +257,20 @@ func TestAnotherServerServesItsGroup(t *testing.T) {
 	if len(g.docs.m) != 0 {
 		t.Error("the OpenAPI document is still offered")
 	}
+}
+
+// asked is a request that the other server saw.
+func (g *rig) asked(t *testing.T, path string) *http.Request {
+	t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, r := range g.seen {
+		if r.URL.Path == path {
+			return r
+		}
+	}
+	t.Fatalf("%s was not asked for", path)
+	return nil
 }
 
 func discovered(t *testing.T, g *rig) {

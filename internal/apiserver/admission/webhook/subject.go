@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/dhow-project/dhow/internal/api"
 	"github.com/dhow-project/dhow/internal/apiserver/admission/match"
 	"github.com/dhow-project/dhow/internal/apiserver/codec"
 	"github.com/dhow-project/dhow/internal/apiserver/request"
@@ -67,6 +68,11 @@ func (s *subject) put(as match.As, v versioned, doc []byte) (changed bool, err e
 		return false, apierrors.NewInternalError(err)
 	case gvk != as.Kind:
 		return false, apierrors.NewInternalError(fmt.Errorf("the patch makes a %s of a %s", gvk, as.Kind))
+	}
+	if o, ok := into.(api.Object); ok && as.Version.Coerce != nil {
+		if _, err := as.Version.Coerce(o, false); err != nil {
+			return false, apierrors.NewInternalError(err)
+		}
 	}
 	into.GetObjectKind().SetGroupVersionKind(as.Kind)
 	changed = !equality.Semantic.DeepEqual(v.object, into)
