@@ -24,7 +24,7 @@ func (e endpoints) Resolve(namespace, name string, port int32) (string, error) {
 	gr := schema.GroupResource{Resource: "services"}
 	obj, ok := e.r.Get(e.r.Registry().Resource(gr), namespace, name)
 	if !ok {
-		return "", apierrors.NewNotFound(gr, name)
+		return "", apierrors.NewNotFound(corev1.Resource("service"), name) // as upstream words it
 	}
 	svc := obj.(*corev1.Service)
 	if svc.Spec.Type == corev1.ServiceTypeExternalName {
