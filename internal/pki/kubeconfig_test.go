@@ -68,7 +68,9 @@ func TestKubeconfigNew(t *testing.T) {
 
 func TestKubeconfigMergeAndRemove(t *testing.T) {
 	t.Run("by hand", func(t *testing.T) { mergeAndRemove(t, theirs) })
-	t.Run("by kubectl", func(t *testing.T) { mergeAndRemove(t, strings.NewReplacer("dhow", "work", ":6443", ":8443").Replace(ours)) })
+	t.Run("by kubectl", func(t *testing.T) {
+		mergeAndRemove(t, strings.NewReplacer("dhow", "work", ":6443", ":8443").Replace(ours))
+	})
 }
 
 func mergeAndRemove(t *testing.T, theirs string) {
