@@ -327,7 +327,7 @@ func TestRestart(t *testing.T) {
 	f.stop()
 
 	f = start(t, open(t, dir))
-	if got, err = f.boats("v1").Get(t.Context(), got.GetName(), metav1.GetOptions{}); err != nil {
+	if _, err := f.boats("v1").Get(t.Context(), got.GetName(), metav1.GetOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := f.boats("v1").Patch(t.Context(), "a", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{}); err != nil {
