@@ -39,7 +39,7 @@ func TestEndpoints(t *testing.T) {
 		{"hook", 444, `no service port 444 found for service "hook"`},
 		{"idle", 443, `no endpoints available for service "idle"`},
 		{"away", 8443, "hooks.example:8443"},
-		{"none", 443, `services "none" not found`},
+		{"none", 443, `service "none" not found`},
 	} {
 		got, err := webhook.Endpoints(r).Resolve("ns", tc.name, tc.port)
 		if err != nil {
