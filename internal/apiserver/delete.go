@@ -151,6 +151,12 @@ func preconditions(c *call, d *metav1.DeleteOptions, old *cache.Entry) error {
 
 func (s *Server) admitDelete(c *call, old *cache.Entry, d *metav1.DeleteOptions) error {
 	w := s.newWrite(c, request.Delete, nil, old)
+	if c.kind.Custom != nil {
+		// A converter that fails must not keep an object from being deleted: then it is shown as it was stored.
+		if obj, err := old.In(c.ver()); err == nil {
+			w.Old = obj
+		}
+	}
 	w.Options.Delete = d
 	return s.admit(w)
 }

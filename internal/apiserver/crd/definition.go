@@ -159,7 +159,7 @@ func (d *definition) make(root *api.Kind, revision string, closed func() string)
 		ConvertAll: func(ctx context.Context, objs []api.Object, i int) ([]api.Object, error) {
 			return d.convertAll(ctx, objs, names[i])
 		},
-		Schema: names2schema(names),
+		Schema: published(names),
 	}
 	return k, nil
 }

@@ -11,8 +11,8 @@ import (
 
 const objectMeta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
-// names2schema publishes the schemas of versions.
-func names2schema(versions []*version) func(i int, v2 bool) *spec.Schema {
+// published gives the schemas of versions to clients.
+func published(versions []*version) func(i int, v2 bool) *spec.Schema {
 	return func(i int, v2 bool) *spec.Schema { return versions[i].publish(v2) }
 }
 
