@@ -20,12 +20,12 @@ const (
 )
 
 // Run paces collections (unless GOGC is set). It also collects and gives free pages back once there was no collection for a while, if that promises something, and
-// once more some minutes later. It runs on the end of collections; while nothing is allocated, nothing happens.
+// once more some minutes later; then it calls also, for what else is not needed any more. It runs on the end of collections; while nothing is allocated, nothing happens.
 //
 //	still ── collection ──► waiting ── quiet, and worth it ──► collected ── later ──► collected again ──► still
 //	                        ▲   │ collection
 //	                        └───┘
-func Run(ctx context.Context) error {
+func Run(ctx context.Context, also func()) error {
 	collected := make(chan struct{}, 1)
 	notify(ctx, collected)
 	p := pacer{fixed: os.Getenv("GOGC") != ""}
@@ -46,6 +46,7 @@ func Run(ctx context.Context) error {
 		case <-timer.C:
 			if again || read().promises(last) {
 				debug.FreeOSMemory()
+				also()
 				last = read()
 				if again = !again; again {
 					timer.Reset(later)
