@@ -14,14 +14,16 @@ import (
 )
 
 const (
+	first = 2 * time.Second  // after the start: what only that needed is not needed any more
 	quiet = 20 * time.Second // without a collection: the load is over
 	later = 3 * time.Minute  // what a load leaves in histories is old by then
 	worth = 3 << 20          // bytes
 )
 
 // Run paces collections (unless GOGC is set). It also collects and gives free pages back once there was no collection for a while, if that promises something, and
-// once more some minutes later; then it calls also, for what else is not needed any more. It runs on the end of collections; while nothing is allocated, nothing happens.
+// once more some minutes later; each time it calls also, for what else is not needed any more. It runs on the end of collections; while nothing is allocated, nothing happens.
 //
+//	start ── first ──► collected
 //	still ── collection ──► waiting ── quiet, and worth it ──► collected ── later ──► collected again ──► still
 //	                        ▲   │ collection
 //	                        └───┘
@@ -30,20 +32,21 @@ func Run(ctx context.Context, also func()) error {
 	notify(ctx, collected)
 	p := pacer{fixed: os.Getenv("GOGC") != ""}
 	p.follow(read().live)
-	timer := time.NewTimer(quiet)
+	timer := time.NewTimer(first)
 	defer timer.Stop()
 	var last usage
-	again := false // the timer is that of the second time
+	started, again := false, false // the timer is that of the start; of the second time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-collected:
 			p.follow(read().live)
-			if !again {
+			if started && !again {
 				timer.Reset(quiet)
 			}
 		case <-timer.C:
+			started = true
 			if again || read().promises(last) {
 				debug.FreeOSMemory()
 				also()
@@ -58,7 +61,7 @@ func Run(ctx context.Context, also func()) error {
 
 // A heap may grow by room beyond what lives, and by growth in per cent if that is more; not above growthMax.
 const (
-	room      = 16 << 20
+	room      = 8 << 20
 	growth    = 50
 	growthMax = 400
 )

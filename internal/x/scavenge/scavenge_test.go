@@ -28,7 +28,7 @@ func TestPromises(t *testing.T) {
 // TestPercent: a small heap has room, a large one stays near what lives.
 func TestPercent(t *testing.T) {
 	const mb = 1 << 20
-	for live, want := range map[uint64]int{0: 400, 4 * mb: 400, 8 * mb: 200, 32 * mb: 50, 500 * mb: 50} {
+	for live, want := range map[uint64]int{0: 400, 2 * mb: 400, 4 * mb: 200, 16 * mb: 50, 500 * mb: 50} {
 		if got := percent(live); got != want {
 			t.Errorf("%d MB live: %d %%, want %d", live/mb, got, want)
 		}
