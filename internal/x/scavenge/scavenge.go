@@ -25,8 +25,8 @@ const (
 //
 //	start ── first ──► collected
 //	still ── collection ──► waiting ── quiet, and worth it ──► collected ── later ──► collected again ──► still
-//	                        ▲   │ collection
-//	                        └───┘
+//	                        ▲   │ collection                       │ collection that tells of another load
+//	                        └───┴──────────────────────────────────┘
 func Run(ctx context.Context, also func()) error {
 	collected := make(chan struct{}, 1)
 	notify(ctx, collected)
@@ -41,20 +41,23 @@ func Run(ctx context.Context, also func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-collected:
-			p.follow(read().live)
+			now := read()
+			p.follow(now.live)
+			again = again && !now.promises(last) // another load
 			if started && !again {
 				timer.Reset(quiet)
 			}
 		case <-timer.C:
-			started = true
 			if again || read().promises(last) {
 				debug.FreeOSMemory()
 				also()
 				last = read()
-				if again = !again; again {
+				again = started && !again
+				if again {
 					timer.Reset(later)
 				}
 			}
+			started = true
 		}
 	}
 }
