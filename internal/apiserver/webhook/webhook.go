@@ -49,16 +49,11 @@ func ForAdmission(c *admissionregistrationv1.WebhookClientConfig) Target {
 	return t
 }
 
-// ForConversion is the target of a CustomResourceDefinition's conversion.
+// ForConversion is the target of a CustomResourceDefinition's conversion; the two APIs say it in the same fields.
 func ForConversion(c *apiextensionsv1.WebhookClientConfig) Target {
-	t := Target{CABundle: c.CABundle}
-	if c.URL != nil {
-		t.URL = *c.URL
-	}
-	if s := c.Service; s != nil {
-		t.Service = service(s.Namespace, s.Name, s.Path, s.Port)
-	}
-	return t
+	return ForAdmission(&admissionregistrationv1.WebhookClientConfig{
+		URL: c.URL, Service: (*admissionregistrationv1.ServiceReference)(c.Service), CABundle: c.CABundle,
+	})
 }
 
 func service(namespace, name string, path *string, port *int32) *Service {
