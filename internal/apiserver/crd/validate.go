@@ -55,9 +55,7 @@ func (d *definition) validateCreate(u *unstructured.Unstructured) field.ErrorLis
 		return field.ErrorList{field.InternalError(nil, err)}
 	}
 	errs = append(errs, validation.ValidateCustomResource(nil, u.Object, whole)...)
-	errs = append(errs, scaleSpec(v.scale(), u)...)
-	errs = append(errs, scaleStatus(v.scale(), u)...)
-	errs = append(errs, objectmeta.Validate(nil, u.Object, v.structural, false)...)
+	errs = append(errs, v.alone(u)...)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, v.structural, u.Object)...)
 	return append(errs, v.check(u, nil, errs)...)
 }
@@ -74,9 +72,7 @@ func (d *definition) validateUpdate(u, old *unstructured.Unstructured) field.Err
 	}
 	pair := common.NewCorrelatedObject(u.Object, old.Object, &model.Structural{Structural: v.structural})
 	errs = append(errs, validation.ValidateCustomResourceUpdate(nil, u.Object, old.Object, whole, validation.WithRatcheting(pair))...)
-	errs = append(errs, scaleSpec(v.scale(), u)...)
-	errs = append(errs, scaleStatus(v.scale(), u)...)
-	errs = append(errs, objectmeta.Validate(nil, u.Object, v.structural, false)...)
+	errs = append(errs, v.alone(u)...)
 	errs = append(errs, v.lists(u, old)...)
 	return append(errs, v.check(u, old, errs, cel.WithRatcheting(pair))...)
 }
@@ -101,6 +97,12 @@ func (d *definition) validateStatus(u, old *unstructured.Unstructured) field.Err
 	errs = append(errs, scaleStatus(v.scale(), u)...)
 	errs = append(errs, v.lists(u, old)...)
 	return append(errs, v.check(u, old, errs, cel.WithRatcheting(pair))...)
+}
+
+// alone checks what an older object has no say in: the scale, and metadata of embedded objects.
+func (v *version) alone(u *unstructured.Unstructured) field.ErrorList {
+	errs := slices.Concat(scaleSpec(v.scale(), u), scaleStatus(v.scale(), u))
+	return append(errs, objectmeta.Validate(nil, u.Object, v.structural, false)...)
 }
 
 // lists checks that sets and maps have no element twice, unless they had before.
